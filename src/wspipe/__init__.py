@@ -1,0 +1,55 @@
+"""Composable middleware for ASGI WebSockets.
+
+The contract is in `wspipe.types.Middleware`; ready middlewares are in `wspipe_middlewares`.
+"""
+
+from wspipe.app import WebSocketApp, websocket_app
+from wspipe.connection import Address, ASGIConnection
+from wspipe.exceptions import (
+    ClientDisconnected,
+    ConnectionRejected,
+    ImproperlyConfiguredException,
+    ProtocolError,
+    SerializationException,
+    WebSocketDisconnect,
+    WebSocketException,
+    WSPipeException,
+)
+from wspipe.interceptors import on_receive, on_send, select
+from wspipe.middleware import PipelineMiddleware
+from wspipe.pipeline import Composable, Pipeline, StateValidation
+from wspipe.serialization import default_serializer
+from wspipe.tally import Traffic
+from wspipe.types import ASGIApp, Event, Middleware, Receive, Scope, Send
+from wspipe.websocket import WebSocket
+
+__all__ = [
+    "ASGIApp",
+    "ASGIConnection",
+    "Address",
+    "ClientDisconnected",
+    "Composable",
+    "ConnectionRejected",
+    "Event",
+    "ImproperlyConfiguredException",
+    "Middleware",
+    "Pipeline",
+    "PipelineMiddleware",
+    "ProtocolError",
+    "Receive",
+    "Scope",
+    "Send",
+    "SerializationException",
+    "StateValidation",
+    "Traffic",
+    "WSPipeException",
+    "WebSocket",
+    "WebSocketApp",
+    "WebSocketDisconnect",
+    "WebSocketException",
+    "default_serializer",
+    "on_receive",
+    "on_send",
+    "select",
+    "websocket_app",
+]

@@ -1,0 +1,207 @@
+"""`websocket_app`: a handler as an ASGI application, with every ending defined."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial, update_wrapper
+from types import new_class
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+from anyio import get_cancelled_exc_class, move_on_after
+
+from wspipe import lifespan
+from wspipe.exceptions import (
+    ConnectionRejected,
+    ImproperlyConfiguredException,
+    ProtocolError,
+    WebSocketException,
+)
+from wspipe.payload import is_sendable_code
+from wspipe.pipeline import Pipeline, StateValidation
+from wspipe.state_machine import ACCEPTED, DENIAL_BODY, DENYING, UNANSWERED
+from wspipe.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from wspipe.types import Middleware, Receive, Scope, Send
+
+_logger = logging.getLogger("wspipe")
+
+Handler: TypeAlias = Callable[[Any], Awaitable[None]]
+"""An async function that takes a `WebSocket`."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that the server has to take the close after a failure."""
+
+
+class WebSocketApp:
+    """A handler as an ASGI application; made by `websocket_app`."""
+
+    def __init__(
+        self, handler: Handler, pipeline: Middleware | None, websocket_class: type[WebSocket]
+    ) -> None:
+        if not inspect.iscoroutinefunction(handler) and not inspect.iscoroutinefunction(
+            getattr(handler, "__call__", None)  # noqa: B004 - an object with an async __call__
+        ):
+            raise ImproperlyConfiguredException(
+                detail=f"the handler must be an async function of one WebSocket, not {handler!r}"
+            )
+        update_wrapper(self, handler)
+        self.handler = handler
+        self.websocket_class = _run_by_us(websocket_class, pipeline)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline around the handler: the application's, then the class's."""
+        return self.websocket_class.pipeline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "websocket":
+            await self._serve(self.websocket_class(scope, receive, send))
+        elif scope["type"] == "lifespan":
+            await lifespan.run_around(lifespan.answer, self.pipeline, scope, receive, send)
+        elif scope["type"] == "http":
+            await _require_upgrade(send)
+        else:
+            raise ImproperlyConfiguredException(
+                detail=f"a websocket_app cannot serve a scope of type {scope['type']!r}"
+            )
+
+    async def _serve(self, socket: WebSocket) -> None:
+        try:
+            try:
+                await self.pipeline.admit(socket)
+                await self.handler(socket)
+            except ConnectionRejected as rejection:
+                if socket.wire.sent != UNANSWERED:
+                    raise
+                await socket.wire.reject(rejection)
+            await _end_returned(socket)
+        except BaseException as error:
+            code, by = _ending_of(error)
+            socket.wire.plan_end(code, by)
+            expected = socket.wire.reports_end(error)
+            suppressed = await socket.finish(error)
+            await _end_failed(socket, code, by)
+            if suppressed or expected:
+                return
+            raise
+        await socket.finish(None)
+
+
+def _run_by_us(websocket_class: type[WebSocket], pipeline: Middleware | None) -> type[WebSocket]:
+    """Assemble a class from the application's pipeline and the class's own, in this order."""
+    wire, *stages = websocket_class.pipeline
+    outer = Pipeline(*(() if pipeline is None else (pipeline,)))
+    if not any(isinstance(stage, StateValidation) for stage in outer):
+        outer = Pipeline(wire, outer)
+
+    def body(namespace: dict[str, Any]) -> None:
+        namespace.update(
+            __doc__=websocket_class.__doc__,
+            __module__=websocket_class.__module__,
+            __qualname__=websocket_class.__qualname__,
+            __slots__=(),
+            runs_itself=False,
+        )
+
+    keywords = {"pipeline": Pipeline(outer, *stages)}
+    return new_class(websocket_class.__name__, (websocket_class,), keywords, body)
+
+
+def _ending_of(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, get_cancelled_exc_class()):
+        return 1001, "server"
+    if (
+        isinstance(error, WebSocketException)
+        and not isinstance(error, ProtocolError)
+        and is_sendable_code(error.code)
+    ):
+        return error.code, "application"
+    return 1011, "application"
+
+
+async def _end_returned(socket: WebSocket) -> None:
+    if socket.wire.over or socket.wire.loss is not None:
+        return
+    if socket.wire.sent == ACCEPTED:
+        await socket.close()
+    elif socket.wire.sent == DENYING:
+        await socket.send({"type": DENIAL_BODY, "body": b"", "more_body": False})
+    else:
+        await socket.send_denial_response(500)
+
+
+async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
+    wire = socket.wire
+    try:
+        with move_on_after(CLOSE_TIMEOUT, shield=True):
+            if wire.over:
+                return
+            if wire.sent == UNANSWERED:
+                rejection = ConnectionRejected(500, code=1011)
+                rejection.by = by
+                await wire.reject(rejection)
+            else:
+                await wire.close(code, "", by)
+    except Exception:
+        _logger.exception("the connection could not be closed after its handler failed")
+
+
+async def _require_upgrade(send: Send) -> None:
+    # RFC 9110 section 15.5.22: 426 names the protocol to upgrade to.
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 426,
+            "headers": [
+                (b"connection", b"upgrade"),
+                (b"upgrade", b"websocket"),
+                (b"content-type", b"text/plain; charset=utf-8"),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"This is a WebSocket endpoint.\n"})
+
+
+@overload
+def websocket_app(
+    handler: Handler,
+    *,
+    pipeline: Middleware | None = None,
+    websocket_class: type[WebSocket] = WebSocket,
+) -> WebSocketApp: ...
+@overload
+def websocket_app(
+    *, pipeline: Middleware | None = None, websocket_class: type[WebSocket] = WebSocket
+) -> Callable[[Handler], WebSocketApp]: ...
+
+
+def websocket_app(
+    handler: Handler | None = None,
+    *,
+    pipeline: Middleware | None = None,
+    websocket_class: type[WebSocket] = WebSocket,
+) -> WebSocketApp | Callable[[Handler], WebSocketApp]:
+    """Make an ASGI application of a handler; also a decorator, with or without arguments.
+
+    Every ending is defined. A return closes with 1000, an exception with 1011 (or with its `code`,
+    where it is a `WebSocketException`) and is raised on to the server, cancellation closes with
+    1001; before the accept each of them is a denial with status 500, a plain close where the server
+    has no denial response. `ConnectionRejected` before the accept denies as it says. That the
+    client left is no error.
+
+    Args:
+        handler: An async function that takes a `WebSocket`.
+        pipeline: A pipeline or a single middleware, around that of the class.
+        websocket_class: The class that the handler gets.
+
+    Raises:
+        ImproperlyConfiguredException: The handler is not an async function, or `pipeline` is no
+            middleware.
+    """
+    if handler is None:
+        return partial(WebSocketApp, pipeline=pipeline, websocket_class=websocket_class)
+    return WebSocketApp(handler, pipeline, websocket_class)

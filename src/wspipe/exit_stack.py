@@ -1,0 +1,85 @@
+"""The end of a connection: callbacks that all run, whatever happens to the others."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+from anyio import move_on_after
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+    from types import TracebackType
+
+_logger = logging.getLogger("wspipe")
+
+
+class ExitStack(AsyncExitStack):
+    """An `AsyncExitStack` for the end of a conversation, which must be reached.
+
+    It differs from its base in how it unwinds. Callbacks run shielded from cancellation, and an
+    async one that takes longer than `timeout` seconds is cancelled. One that fails or hangs hides
+    neither the application's exception nor the other callbacks: each sees the application's.
+    """
+
+    timeout: float = 5.0
+    """Seconds that each async callback has."""
+
+    async def unwind(self, error: BaseException | None) -> bool:
+        """Run the callbacks, last in first out, and forget them.
+
+        Args:
+            error: The application's exception, or `None` where it returned.
+
+        Returns:
+            Whether a callback suppressed the exception by returning true.
+
+        Raises:
+            BaseException: The first failure of a callback, where there is no exception of the
+                application for it to hide. Otherwise failures go to the logger `wspipe`.
+        """
+        suppressed = False
+        failures: list[BaseException] = []
+        callbacks = self._registered()
+        while callbacks:
+            is_sync, callback = callbacks.pop()
+            shown = None if suppressed else error
+            details = (type(shown), shown, shown.__traceback__) if shown else (None, None, None)
+            try:
+                result = callback(*details) if is_sync else await self._bounded(callback, *details)
+            except BaseException as failure:  # noqa: BLE001 - the other callbacks have their turn
+                failures.append(failure)
+            else:
+                suppressed = suppressed or bool(result and error)
+        if failures and (error is None or suppressed):
+            raise failures[0]
+        for hidden in failures:
+            if hidden is not error:
+                _logger.error("an exit callback failed", exc_info=hidden)
+        return suppressed
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Unwind at the end of an `async with` block."""
+        return await self.unwind(error)
+
+    def _registered(self) -> deque[tuple[bool, Callable[..., Any]]]:
+        # Private to the base class, and the same since Python 3.7: (is_sync, callback) in order.
+        return cast(
+            "deque[tuple[bool, Callable[..., Any]]]",
+            self._exit_callbacks,  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        )
+
+    async def _bounded(self, callback: Callable[..., Any], *details: Any) -> Any:
+        result = None
+        with move_on_after(self.timeout, shield=True) as scope:
+            result = await callback(*details)
+        if scope.cancelled_caught:
+            raise TimeoutError(f"an exit callback took longer than {self.timeout} seconds")
+        return result

@@ -1,0 +1,69 @@
+"""`PipelineMiddleware`: a pipeline around any ASGI application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio import get_cancelled_exc_class
+
+from wspipe import lifespan
+from wspipe.connection import ASGIConnection
+from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
+from wspipe.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from wspipe.types import ASGIApp, Middleware, Receive, Scope, Send
+
+
+class PipelineMiddleware:
+    """An ASGI application with a pipeline around its WebSockets.
+
+    With an empty pipeline it cannot be noticed, except that events which the ASGI specification
+    forbids raise `ProtocolError`. Scopes of other types pass through untouched.
+
+    Args:
+        app: Any ASGI application.
+        pipeline: A pipeline or a single middleware.
+
+    Raises:
+        ImproperlyConfiguredException: `app` is not callable, or `pipeline` is no middleware.
+    """
+
+    def __init__(self, app: ASGIApp, pipeline: Middleware | None = None) -> None:
+        if not callable(app):
+            raise ImproperlyConfiguredException(detail=f"{app!r} is not an ASGI application")
+        self.app = app
+        self.pipeline = Pipeline(*(() if pipeline is None else (pipeline,))).with_wire(strict=False)
+
+    def __repr__(self) -> str:
+        """Read as the code that makes it."""
+        return f"PipelineMiddleware({self.app!r}, pipeline={self.pipeline!r})"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "websocket":
+            await self._serve(ASGIConnection(scope), receive, send)
+        elif scope["type"] == "lifespan" and self.pipeline.owns_resources:
+            await lifespan.run_around(self.app, self.pipeline, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _serve(self, connection: ASGIConnection, receive: Receive, send: Send) -> None:
+        try:
+            connection.receive, connection.send = self.pipeline(connection, receive, send)
+            try:
+                await self.pipeline.admit(connection)
+            except ConnectionRejected as rejection:
+                await connection.wire.reject(rejection)
+            else:
+                await self.app(connection.scope, connection.receive, connection.send)
+        except BaseException as error:
+            stopped = isinstance(error, get_cancelled_exc_class())
+            connection.wire.plan_end(None, "server" if stopped else "application")
+            if await connection.finish(error):
+                return
+            if connection.wire.evicted and connection.wire.reports_end(error):
+                return
+            raise
+        connection.wire.plan_end(None, "application")
+        await connection.finish(None)

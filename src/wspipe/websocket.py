@@ -1,0 +1,390 @@
+"""The WebSocket class: the methods of a handler, on top of the class's pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, overload
+
+from wspipe.connection import ASGIConnection, Auth, User, empty_receive, empty_send
+from wspipe.exceptions import (
+    ConnectionRejected,
+    ImproperlyConfiguredException,
+    WebSocketDisconnect,
+    WebSocketException,
+)
+from wspipe.headers import HeadersInput, header_list
+from wspipe.payload import truncate_reason
+from wspipe.pipeline import Pipeline
+from wspipe.serialization import Serializer, decode_json, default_serializer, encode_json
+from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, UNANSWERED, WAITING
+from wspipe.tally import utf8_size
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from wspipe.types import Event, Middleware, Receive, Scope, Send
+
+Mode: TypeAlias = Literal["text", "binary"]
+
+
+class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
+    """A WebSocket connection for the application: accept, receive, send, close.
+
+    `class ChatSocket(WebSocket[User, Token], pipeline=Logging())` makes a class with a pipeline of
+    its own; a subclass inherits it, or replaces it with `pipeline=`.
+
+    Args:
+        scope: The ASGI scope.
+        receive: Gives the server's next event.
+        send: Takes an event to the server.
+    """
+
+    __slots__ = ("_bare_receive", "_bare_send", "_chain", "_ends", "_live_wire")
+
+    pipeline: ClassVar[Pipeline] = Pipeline().with_wire(strict=True)
+    """The pipeline that the class is assembled from, its wire stage included."""
+    runs_itself: ClassVar[bool] = True
+    """Whether the end of the connection runs here, because no wspipe runner does it."""
+
+    def __init_subclass__(cls, *, pipeline: Middleware | None = None, **kwargs: Any) -> None:
+        """Take the pipeline of the subclass.
+
+        Args:
+            pipeline: A pipeline or a single middleware; left out, the class inherits.
+            **kwargs: For other base classes.
+        """
+        super().__init_subclass__(**kwargs)
+        if pipeline is not None:
+            cls.pipeline = Pipeline(pipeline).with_wire(strict=True)
+
+    def __init__(
+        self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
+    ) -> None:
+        super().__init__(scope)
+        self._chain = self.pipeline(self, empty_receive, empty_send)
+        wire = self._live_wire = self.wire
+        self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
+        # What `receive` and `send` are while no stage wraps them: see `receive_text`.
+        self._bare_receive = self._ends[0] if self._chain[0] == wire.receive else None
+        self._bare_send = self._ends[1] if self._chain[1] == wire.send else None
+        self.receive = self.receive_wrapper(receive)
+        self.send = self.send_wrapper(send)
+
+    def receive_wrapper(self, receive: Receive) -> Receive:
+        """Give the receive side of the class's pipeline around `receive`.
+
+        The pipeline is composed once; this binds its far end. A subclass may override it and
+        wrap what `super()` gives.
+
+        Args:
+            receive: Gives the server's next event.
+        """
+        self._live_wire.receive_end = receive
+        return self._ends[0]
+
+    def send_wrapper(self, send: Send) -> Send:
+        """Give the send side of the class's pipeline around `send`.
+
+        The pipeline is composed once; this binds its far end. A subclass may override it and
+        wrap what `super()` gives.
+
+        Args:
+            send: Takes an event to the server.
+        """
+        self._live_wire.send_end = send
+        return self._ends[1]
+
+    async def accept(
+        self, subprotocols: str | None = None, headers: HeadersInput | None = None
+    ) -> None:
+        """Accept the connection, taking the connect event first; later calls do nothing.
+
+        Args:
+            subprotocols: The subprotocol chosen from those that the client offered.
+            headers: Headers for the handshake response.
+
+        Raises:
+            ConnectionRejected: A middleware of the class rejects, where no runner has asked it.
+        """
+        if self._live_wire.received == WAITING:
+            await self.receive()
+        if self._live_wire.sent == UNANSWERED and not self._live_wire.over:
+            await self.send(
+                {"type": ACCEPT, "subprotocol": subprotocols, "headers": header_list(headers)}
+            )
+
+    async def close(
+        self, code: int = 1000, reason: str | None = None, *, by: object = None
+    ) -> None:
+        """Close the connection, or deny it where it was not accepted.
+
+        Args:
+            code: The close code (RFC 6455 section 7.4).
+            reason: The reason; one of more than 123 bytes in UTF-8 is cut at a character.
+            by: For a middleware that closes: see `ASGIConnection.close`.
+
+        Raises:
+            WebSocketDisconnect: The client has left already.
+            ProtocolError: The connection was closed before, or the code may not be sent.
+        """
+        if by is not None:
+            await super().close(code, reason, by=by)
+        else:
+            await self.send({"type": CLOSE, "code": code, "reason": truncate_reason(reason or "")})
+
+    async def send_denial_response(
+        self, status: int = 403, headers: HeadersInput | None = None, body: bytes | str = b""
+    ) -> None:
+        """Deny the connection with an HTTP response.
+
+        Where the server has no denial response extension, it is a plain close, answered with 403.
+
+        Args:
+            status: The HTTP status, 200 to 599.
+            headers: The headers of the response.
+            body: Its body; text is sent as UTF-8.
+        """
+        if self._live_wire.received == WAITING:
+            await self.receive()
+        for event in ConnectionRejected(status, headers, body).events(self.scope):
+            await self.send(event)
+
+    @overload
+    async def receive_data(self, mode: Literal["text"]) -> str: ...
+    @overload
+    async def receive_data(self, mode: Literal["binary"]) -> bytes: ...
+    @overload
+    async def receive_data(self, mode: Mode) -> str | bytes: ...
+
+    async def receive_data(self, mode: Mode) -> str | bytes:
+        """Receive a message, accepting the connection first where it was not answered.
+
+        Args:
+            mode: The kind of frame to expect.
+
+        Raises:
+            WebSocketDisconnect: The client left, or a middleware closed; with the code.
+            WebSocketException: A frame of the other kind came (code 1003), or the disconnect
+                was received before.
+        """
+        key = _key(mode)
+        if self._live_wire.sent == UNANSWERED:
+            await self.accept()
+        return self._payload(await self.receive(), key)
+
+    async def receive_text(self) -> str:
+        """Receive a text message: `receive_data("text")`."""
+        wire = self._live_wire
+        if wire.open and self.receive is self._bare_receive:
+            # No stage wraps receive: do here what `Wire.receive` does, which saves a coroutine and
+            # a second look at the event, a third of what a message costs.
+            event = await wire.receive_end()
+            text: Any
+            try:
+                text = event["text"] if event["type"] == "websocket.receive" else None
+            except (KeyError, TypeError):
+                text = None
+            if (
+                text.__class__ is str
+                and wire.open
+                and ("bytes" not in event or event["bytes"] is None)
+            ):
+                traffic = wire.traffic
+                traffic.messages_received += 1
+                traffic.bytes_received += len(text) if text.isascii() else utf8_size(text)
+                return text
+            event = wire.take(event)
+            await self._end_after(event)
+        else:
+            if wire.sent == UNANSWERED:
+                await self.accept()
+            event = await self.receive()
+        return self._payload(event, "text")
+
+    async def receive_bytes(self) -> bytes:
+        """Receive a binary message: `receive_data("binary")`."""
+        return await self.receive_data("binary")
+
+    async def receive_json(self, mode: Mode = "text") -> Any:
+        """Receive a message and parse it as JSON, by orjson.
+
+        Args:
+            mode: The kind of frame to expect.
+
+        Raises:
+            SerializationException: It is not JSON (code 1007).
+            WebSocketDisconnect: The client left, or a middleware closed.
+            WebSocketException: A frame of the other kind came (code 1003).
+        """
+        data = await (self.receive_text() if mode == "text" else self.receive_data(mode))
+        return decode_json(data)
+
+    async def iter_text(self) -> AsyncIterator[str]:
+        """Receive text messages until the conversation is over."""
+        try:
+            while True:
+                yield await self.receive_text()
+        except WebSocketDisconnect:
+            return
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Receive binary messages until the conversation is over."""
+        try:
+            while True:
+                yield await self.receive_bytes()
+        except WebSocketDisconnect:
+            return
+
+    async def iter_json(self, mode: Mode = "text") -> AsyncIterator[Any]:
+        """Receive JSON messages until the conversation is over.
+
+        Args:
+            mode: The kind of frame to expect.
+        """
+        try:
+            while True:
+                yield await self.receive_json(mode)
+        except WebSocketDisconnect:
+            return
+
+    async def send_data(
+        self, data: str | bytes, mode: Mode = "text", encoding: str = "utf-8"
+    ) -> None:
+        """Send a message, accepting the connection first where it was not answered.
+
+        Args:
+            data: The message.
+            mode: The kind of frame to send.
+            encoding: Converts between text and bytes where `data` is the other kind.
+
+        Raises:
+            WebSocketDisconnect: The conversation is over.
+            ProtocolError: The connection was closed by the application, or `data` is neither
+                text nor bytes.
+        """
+        key = _key(mode)
+        if key == "text" and isinstance(data, bytes):
+            data = data.decode(encoding)
+        elif key == "bytes" and isinstance(data, str):
+            data = data.encode(encoding)
+        if self._live_wire.sent == UNANSWERED:
+            await self.accept()
+        await self.send({"type": "websocket.send", key: data})
+
+    async def send_text(self, data: str | bytes, encoding: str = "utf-8") -> None:
+        """Send a text message: `send_data(data, "text", encoding)`."""
+        wire = self._live_wire
+        if not isinstance(data, str) or not wire.open:
+            await self.send_data(data, "text", encoding)
+        elif self.send is not self._bare_send:
+            await self.send({"type": "websocket.send", "text": data})
+        else:
+            # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
+            size = len(data) if data.isascii() else wire.text_size(data)
+            try:
+                await wire.send_end({"type": "websocket.send", "text": data})
+            except OSError as error:
+                wire.lose(error)
+                raise
+            traffic = wire.traffic
+            traffic.messages_sent += 1
+            traffic.bytes_sent += size
+
+    async def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> None:
+        """Send a binary message: `send_data(data, "binary", encoding)`."""
+        await self.send_data(data, "binary", encoding)
+
+    async def send_json(
+        self,
+        data: Any,
+        mode: Mode = "text",
+        encoding: str = "utf-8",
+        serializer: Serializer = default_serializer,
+    ) -> None:
+        """Send a value as JSON, by orjson.
+
+        Args:
+            data: The value.
+            mode: The kind of frame to send.
+            encoding: The encoding of a binary frame.
+            serializer: Handles what orjson does not know.
+
+        Raises:
+            SerializationException: The value has no JSON form.
+            WebSocketDisconnect: The conversation is over.
+        """
+        encoded = encode_json(data, serializer)
+        if mode == "text":
+            await self.send_text(encoded.decode())
+        elif encoding == "utf-8":
+            await self.send_data(encoded, mode)
+        else:
+            await self.send_data(encoded.decode(), mode, encoding)
+
+    # The end of the connection, where no wspipe runner is there to run it.
+
+    async def __aenter__(self) -> Self:
+        """Enter a block at whose end the connection's end runs."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Run the connection's end."""
+        return await self.finish(error)
+
+    async def _receive_to_end(self) -> Event:
+        event = await self._chain[0]()
+        await self._end_after(event)
+        return event
+
+    async def _send_to_end(self, event: Event) -> None:
+        wire = self._live_wire
+        if wire.sent == UNANSWERED and event.get("type") == ACCEPT:
+            await self._admit()
+        await self._chain[1](event)
+        if wire.over:
+            await self.finish(None)
+
+    async def _end_after(self, event: Event) -> None:
+        if self.runs_itself and event["type"] == DISCONNECT:
+            await self.finish(None)
+
+    async def _admit(self) -> None:
+        try:
+            await self.pipeline.admit(self)
+        except ConnectionRejected as rejection:
+            await self._live_wire.reject(rejection)
+            await self.finish(None)
+            raise
+
+    @overload
+    def _payload(self, event: Event, key: Literal["text"]) -> str: ...
+    @overload
+    def _payload(self, event: Event, key: Literal["text", "bytes"]) -> str | bytes: ...
+
+    def _payload(self, event: Event, key: Literal["text", "bytes"]) -> str | bytes:
+        if event["type"] == DISCONNECT:
+            code, reason = event.get("code", 1005), event.get("reason")
+            raise WebSocketDisconnect(
+                detail=f"the conversation is over: {code} {reason or ''}".rstrip(), code=code
+            )
+        data: str | bytes | None = event.get(key)
+        if data is None:
+            other = "a binary" if key == "text" else "a text"
+            expected = "text" if key == "text" else "binary"
+            raise WebSocketException(
+                detail=f"{other} frame came where {expected} was expected", code=1003
+            )
+        return data
+
+
+def _key(mode: Mode) -> Literal["text", "bytes"]:
+    if mode == "text":
+        return "text"
+    if mode == "binary":
+        return "bytes"
+    raise ImproperlyConfiguredException(detail=f"mode is 'text' or 'binary', not {mode!r}")
