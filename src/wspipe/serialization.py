@@ -15,11 +15,12 @@ from ipaddress import (
     IPv6Network,
 )
 from pathlib import PurePath
-from typing import Any, Final, TypeAlias
-
-import orjson
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from wspipe.exceptions import SerializationException
+
+if TYPE_CHECKING:
+    import orjson
 
 Serializer: TypeAlias = Callable[[Any], Any]
 """Turns a value that orjson does not know into one that it does, or raises `TypeError`."""
@@ -70,37 +71,24 @@ def default_serializer(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form; give a serializer that knows it")
 
 
-def encode_json(value: Any, serializer: Serializer = default_serializer) -> bytes:
-    """Serialize a value.
+def not_serializable(value: Any, error: orjson.JSONEncodeError) -> SerializationException:
+    """Make the error for a value without a JSON form.
 
     Args:
         value: The value.
-        serializer: Handles what orjson does not.
-
-    Raises:
-        SerializationException: The value has no JSON form.
+        error: What orjson says.
     """
-    try:
-        return orjson.dumps(value, serializer)
-    except orjson.JSONEncodeError as error:
-        cause = error.__cause__ or error
-        raise SerializationException(
-            detail=f"cannot send {type(value).__name__} as JSON: {cause}", code=1011
-        ) from error
+    return SerializationException(
+        detail=f"cannot send {type(value).__name__} as JSON: {error.__cause__ or error}", code=1011
+    )
 
 
-def decode_json(data: str | bytes) -> Any:
-    """Parse JSON.
+def not_json(error: orjson.JSONDecodeError) -> SerializationException:
+    """Make the error for a message that is not JSON; it tells where, not what.
 
     Args:
-        data: The text.
-
-    Raises:
-        SerializationException: It is not JSON; the message tells where, not what.
+        error: What orjson says.
     """
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise SerializationException(
-            detail=f"the message is not JSON: {error.msg} at position {error.pos}", code=1007
-        ) from error
+    return SerializationException(
+        detail=f"the message is not JSON: {error.msg} at position {error.pos}", code=1007
+    )

@@ -14,12 +14,13 @@ from urllib.parse import unquote
 
 import anyio
 import anyio.lowlevel
+import orjson
 
 from wspipe.connection import ASGIConnection
 from wspipe.exceptions import WebSocketDisconnect, WSPipeException
 from wspipe.headers import HeadersInput, header_list
 from wspipe.pipeline import Pipeline
-from wspipe.serialization import decode_json, encode_json
+from wspipe.serialization import default_serializer
 from wspipe.state_machine import ACCEPT, CLOSE, DENIAL_EXTENSION
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Client:
 
     async def send_json(self, data: Any) -> None:
         """Send a value as JSON in a text message."""
-        await self.send_text(encode_json(data).decode())
+        await self.send_text(orjson.dumps(data, default_serializer).decode())
 
     async def receive(self) -> str | bytes:
         """Receive a message.
@@ -107,7 +108,7 @@ class Client:
 
     async def receive_json(self) -> Any:
         """Receive a message and parse it as JSON."""
-        return decode_json(await self.receive())
+        return orjson.loads(await self.receive())
 
     async def close(self, code: int | None = 1000, reason: str = "") -> None:
         """Close the connection.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, overload
 
+import orjson
+
 from wspipe.connection import ASGIConnection, Auth, User, empty_receive, empty_send
 from wspipe.exceptions import (
     ConnectionRejected,
@@ -14,12 +16,12 @@ from wspipe.exceptions import (
 from wspipe.headers import HeadersInput, header_list
 from wspipe.payload import truncate_reason
 from wspipe.pipeline import Pipeline
-from wspipe.serialization import Serializer, decode_json, default_serializer, encode_json
+from wspipe.serialization import Serializer, default_serializer, not_json, not_serializable
 from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, UNANSWERED, WAITING
 from wspipe.tally import utf8_size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
     from types import TracebackType
 
     from wspipe.types import Event, Middleware, Receive, Scope, Send
@@ -217,7 +219,10 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
             WebSocketException: A frame of the other kind came (code 1003).
         """
         data = await (self.receive_text() if mode == "text" else self.receive_data(mode))
-        return decode_json(data)
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise not_json(error) from error
 
     async def iter_text(self) -> AsyncIterator[str]:
         """Receive text messages until the conversation is over."""
@@ -294,17 +299,17 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
         """Send a binary message: `send_data(data, "binary", encoding)`."""
         await self.send_data(data, "binary", encoding)
 
-    async def send_json(
+    def send_json(
         self,
         data: Any,
         mode: Mode = "text",
         encoding: str = "utf-8",
         serializer: Serializer = default_serializer,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Send a value as JSON, by orjson.
 
         Args:
-            data: The value.
+            data: The value; it is serialized at the call, before the await.
             mode: The kind of frame to send.
             encoding: The encoding of a binary frame.
             serializer: Handles what orjson does not know.
@@ -313,13 +318,15 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
             SerializationException: The value has no JSON form.
             WebSocketDisconnect: The conversation is over.
         """
-        encoded = encode_json(data, serializer)
+        try:
+            encoded = orjson.dumps(data, serializer)
+        except orjson.JSONEncodeError as error:
+            raise not_serializable(data, error) from error
         if mode == "text":
-            await self.send_text(encoded.decode())
-        elif encoding == "utf-8":
-            await self.send_data(encoded, mode)
-        else:
-            await self.send_data(encoded.decode(), mode, encoding)
+            return self.send_text(encoded.decode())
+        if encoding == "utf-8":
+            return self.send_data(encoded, mode)
+        return self.send_data(encoded.decode(), mode, encoding)
 
     # The end of the connection, where no wspipe runner is there to run it.
 

@@ -1,0 +1,1 @@
+"""Benchmarks: every figure is a ratio from interleaved runs in one process."""

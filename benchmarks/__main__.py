@@ -1,0 +1,87 @@
+"""Run the benchmarks: `python -m benchmarks [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import platform
+from functools import partial
+from importlib.metadata import version
+from statistics import median
+from typing import TYPE_CHECKING
+
+import starlette.websockets
+
+import wspipe
+from benchmarks import echo
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Contender = Callable[[echo.Session], Awaitable[float]]
+
+TABLES: dict[str, tuple[str, dict[str, Contender]]] = {
+    "text echo, 64 bytes": (
+        echo.TEXT,
+        {
+            "raw ASGI": partial(echo.run_raw, echo.raw_text),
+            "Starlette WebSocket": partial(
+                echo.run_class, starlette.websockets.WebSocket, echo.echo_text
+            ),
+            "wspipe WebSocket": partial(echo.run_class, wspipe.WebSocket, echo.echo_text),
+        },
+    ),
+    "JSON echo, 85 bytes": (
+        echo.JSON,
+        {
+            "raw ASGI, orjson": partial(echo.run_raw, echo.raw_json),
+            "Starlette WebSocket": partial(
+                echo.run_class, starlette.websockets.WebSocket, echo.echo_json
+            ),
+            "wspipe WebSocket": partial(echo.run_class, wspipe.WebSocket, echo.echo_json),
+        },
+    ),
+}
+
+
+async def measure(
+    text: str, contenders: dict[str, Contender], rounds: int, count: int
+) -> dict[str, list[float]]:
+    """Run the contenders in turn, round by round, so that a slow moment meets them all."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            times[name].append(await run(echo.Session(text, count)))
+    return times
+
+
+def report(title: str, times: dict[str, list[float]]) -> None:
+    """Print each contender's overhead over the first, as a share of the second's."""
+    raw, peer, *_ = times
+    print(f"\n{title}: overhead over raw ASGI, per message")
+    print(f"  {'':22}{'minimum':>12}{'ratio':>8}{'median':>12}{'ratio':>8}")
+    for name in times:
+        cells = ""
+        for pick in (min, median):
+            overhead = pick(times[name]) - pick(times[raw])
+            ratio = overhead / (pick(times[peer]) - pick(times[raw]))
+            cells += f"{overhead:>9.0f} ns{ratio:>8.2f}"
+        print(f"  {name:22}{cells}")
+
+
+def main() -> None:
+    """Parse the arguments, run, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rounds")
+    rounds = 20 if parser.parse_args().quick else 200
+    packages = ", ".join(f"{name} {version(name)}" for name in ("wspipe", "starlette", "orjson"))
+    print(f"Python {platform.python_version()}, {platform.machine()}; {packages}")
+    print(f"{rounds} interleaved rounds of 2,000 messages; asyncio")
+    gc.disable()
+    for title, (text, contenders) in TABLES.items():
+        report(title, asyncio.run(measure(text, contenders, rounds, 2000)))
+
+
+if __name__ == "__main__":
+    main()
