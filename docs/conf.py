@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sphinx.util.docutils import SphinxDirective
 
+import wspipe
 from wspipe.state_machine import RULES
 
 if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 project = "wspipe"
 author = "The wspipe authors"
@@ -23,27 +25,55 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"wspipe {release}"
-
-myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
-autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
-autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
-napoleon_use_ivar = True
-napoleon_use_rtype = False
 
-# Single backticks in a docstring name an object where there is one of that name, else they are code.
+# Show these types by their names, not by what they stand for.
+_ALIASES = {
+    "wspipe.app": ("Handler",),
+    "wspipe.connection": ("ConnectionState",),
+    "wspipe.interceptors": ("Interceptor",),
+    "wspipe.serialization": ("Serializer",),
+    "wspipe.types": ("ASGIApp", "Event", "Receive", "Scope", "Send"),
+    "wspipe.websocket": ("Mode",),
+}
+autodoc_type_aliases = {
+    name: f"{module}.{name}" for module, names in _ALIASES.items() for name in names
+}
+
+# Objects outside this documentation, which is built without the network.
+nitpick_ignore = {
+    ("py:class", "CIMultiDictProxy"),  # multidict
+    ("py:class", "MultiDictProxy"),
+    ("py:class", "URL"),  # yarl
+    ("py:class", "FilteringBoundLogger"),  # structlog
+    ("py:class", "wspipe.connection.Auth"),  # the type variables of a connection
+    ("py:class", "wspipe.connection.User"),
+}
+nitpick_ignore_regex = {("py:class", r"(collections|contextlib)\..*")}
+
+# Single backticks in a docstring name an object where there is one, else they are code.
 default_role = "py:obj"
 
 
-def reference_or_code(_app: Sphinx, _env: Any, node: Any, content: nodes.Node) -> Any:
-    """Give the text of a single-backtick reference that names no documented object."""
-    return content if node["reftype"] == "obj" else None
+def public_name_or_code(
+    app: Sphinx, env: BuildEnvironment, node: Any, content: nodes.TextElement
+) -> nodes.Node | None:
+    """Find a public name of wspipe from any module; leave what is no name at all as code."""
+    kind, name = node["reftype"], node["reftarget"]
+    if name in wspipe.__all__:
+        target = autodoc_type_aliases.get(name, f"wspipe.{name}")
+        domain = env.domains.python_domain
+        return domain.resolve_xref(env, node["refdoc"], app.builder, kind, target, node, content)
+    return content if kind == "obj" else None
 
 
 def headings_of_docstrings(
@@ -53,36 +83,31 @@ def headings_of_docstrings(
     lines[:] = [re.sub(r"^# (.+)$", r".. rubric:: \1", line) for line in lines]
 
 
-class RulesOfSender(SphinxDirective):
-    """The rows of the state machine's table for one sender, as a Markdown table."""
+class RulesOf(SphinxDirective):
+    """The state machine's rows of one sender, as a table."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Make the table from `wspipe.state_machine.RULES`."""
-        sender = self.arguments[0]
-        title = {"server": "server has told", "application": "application has answered"}[sender]
-        rows = [
-            f"| `{rule.event}` | {_any_of(rule.received)} | {_any_of(rule.sent)} | {rule.then} |"
-            for rule in RULES
-            if rule.sender == sender
-        ]
-        head = ["| event | received so far | answered so far | then: what the " + title + " |"]
-        return self.parse_text_to_nodes("\n".join([*head, "| --- | --- | --- | --- |", *rows]))
+        """Write the table in Markdown, from `RULES`, and have it parsed."""
+        (sender,) = self.arguments
+        every_received = frozenset[str]().union(*(rule.received for rule in RULES))
+        every_sent = frozenset[str]().union(*(rule.sent for rule in RULES))
+        rows = ["| event | received so far | answered so far | then |", "| --- | --- | --- | --- |"]
+        for rule in RULES:
+            if rule.sender == sender:
+                received = _any_of(rule.received, every_received)
+                sent = _any_of(rule.sent, every_sent)
+                rows.append(f"| `{rule.event}` | {received} | {sent} | {rule.then} |")
+        return self.parse_text_to_nodes("\n".join(rows))
 
 
-_STATES = {
-    "received": tuple(dict.fromkeys(s for rule in RULES for s in sorted(rule.received))),
-    "sent": tuple(dict.fromkeys(s for rule in RULES for s in sorted(rule.sent))),
-}
-
-
-def _any_of(states: frozenset[str]) -> str:
-    return "any" if states in map(frozenset, _STATES.values()) else ", ".join(sorted(states))
+def _any_of(states: frozenset[str], every: frozenset[str]) -> str:
+    return "any" if states == every else " or ".join(sorted(states))
 
 
 def setup(app: Sphinx) -> None:
-    """Connect what is defined here."""
-    app.connect("missing-reference", reference_or_code)
+    """Connect the above to Sphinx."""
+    app.connect("missing-reference", public_name_or_code)
     app.connect("autodoc-process-docstring", headings_of_docstrings)
-    app.add_directive("rules-of", RulesOfSender)
+    app.add_directive("rules-of", RulesOf)

@@ -9,7 +9,7 @@ from functools import partial, update_wrapper
 from types import new_class
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from anyio import get_cancelled_exc_class, move_on_after
+from anyio import move_on_after
 
 from wspipe import lifespan
 from wspipe.exceptions import (
@@ -53,7 +53,7 @@ class WebSocketApp:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The pipeline around the handler: the application's, then the class's."""
+        """The pipeline around the handler, first the application's, then the class's."""
         return self.websocket_class.pipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +81,10 @@ class WebSocketApp:
             await _end_returned(socket)
         except BaseException as error:
             code, by = _ending_of(error)
-            socket.wire.plan_end(code, by)
+            if socket.wire.sent == UNANSWERED:
+                socket.wire.plan_end(None, by, status=_failure(by).status_in(socket.scope))
+            else:
+                socket.wire.plan_end(code, by)
             expected = socket.wire.reports_end(error)
             suppressed = await socket.finish(error)
             await _end_failed(socket, code, by)
@@ -112,7 +115,8 @@ def _run_by_us(websocket_class: type[WebSocket], pipeline: Middleware | None) ->
 
 
 def _ending_of(error: BaseException) -> tuple[int, str]:
-    if isinstance(error, get_cancelled_exc_class()):
+    # What is no Exception is the cancellation, by which the server stops the application.
+    if not isinstance(error, Exception):
         return 1001, "server"
     if (
         isinstance(error, WebSocketException)
@@ -121,6 +125,12 @@ def _ending_of(error: BaseException) -> tuple[int, str]:
     ):
         return error.code, "application"
     return 1011, "application"
+
+
+def _failure(by: str) -> ConnectionRejected:
+    rejection = ConnectionRejected(500, code=1011)
+    rejection.by = by
+    return rejection
 
 
 async def _end_returned(socket: WebSocket) -> None:
@@ -141,9 +151,7 @@ async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
             if wire.over:
                 return
             if wire.sent == UNANSWERED:
-                rejection = ConnectionRejected(500, code=1011)
-                rejection.by = by
-                await wire.reject(rejection)
+                await wire.reject(_failure(by))
             else:
                 await wire.close(code, "", by)
     except Exception:

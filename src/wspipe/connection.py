@@ -139,7 +139,7 @@ class ASGIConnection(Generic[User, Auth]):
     """What ended the application, cancellation included; also where a stage turned it into a
     close. `None` where it returned, or only reported that the conversation was over."""
     handshake_status: int | None
-    """The HTTP status that answered the handshake: 101 once accepted, else that of the denial."""
+    """The HTTP status that answered the handshake, which is 101 where it was accepted."""
 
     def __init__(
         self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send

@@ -136,6 +136,14 @@ class ConnectionRejected(WSPipeException):
         self.reason = reason
         self.by = None
 
+    def status_in(self, scope: Scope) -> int:
+        """Tell which status the client gets, as the server's extensions allow.
+
+        Args:
+            scope: The connection's scope, whose `extensions` tell.
+        """
+        return self.status if DENIAL_EXTENSION in (scope.get("extensions") or ()) else 403
+
     def events(self, scope: Scope) -> tuple[Event, ...]:
         """Give the ASGI events that deny a connection, as the server's extensions allow.
 

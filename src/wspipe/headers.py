@@ -23,8 +23,10 @@ class _MultiItems(Protocol):
 HeadersInput: TypeAlias = (
     Mapping[str, str] | Iterable[tuple[bytes, bytes]] | _HeaderList | _MultiItems
 )
-"""Headers in any of the usual forms: a mapping or multidict, pairs of bytes, or an object with
-`to_header_list()` or `multi_items()`."""
+"""Headers in any of the usual forms.
+
+A mapping or multidict, pairs of bytes, or an object with `to_header_list()` or `multi_items()`.
+"""
 
 
 def header_list(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:

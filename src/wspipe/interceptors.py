@@ -187,6 +187,10 @@ class _Select(Composable):
         if self.condition(connection):
             await self.chosen.admit(connection)
 
+    @property
+    def owns_resources(self) -> bool:
+        return self.chosen.owns_resources
+
     async def startup(self) -> None:
         await self.chosen.startup()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyio import get_cancelled_exc_class
-
 from wspipe import lifespan
 from wspipe.connection import ASGIConnection
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
@@ -58,8 +56,9 @@ class PipelineMiddleware:
             else:
                 await self.app(connection.scope, connection.receive, connection.send)
         except BaseException as error:
-            stopped = isinstance(error, get_cancelled_exc_class())
-            connection.wire.plan_end(None, "server" if stopped else "application")
+            # What is no Exception is the cancellation, by which the server stops the application.
+            by = "application" if isinstance(error, Exception) else "server"
+            connection.wire.plan_end(None, by)
             if await connection.finish(error):
                 return
             if connection.wire.evicted and connection.wire.reports_end(error):

@@ -140,7 +140,11 @@ class Pipeline(Composable):
     def owns_resources(self) -> bool:
         """Whether any stage takes part in the lifespan."""
         return any(
-            hasattr(middleware, "startup") or hasattr(middleware, "shutdown")
+            getattr(
+                middleware,
+                "owns_resources",
+                hasattr(middleware, "startup") or hasattr(middleware, "shutdown"),
+            )
             for middleware in self.middlewares
         )
 

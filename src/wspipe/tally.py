@@ -54,6 +54,12 @@ def who_closed(code: object) -> str:
     return "server" if code in _SERVER_CODES else "unknown"
 
 
+def disconnect_code(event: Event) -> int:
+    """Read the code of a disconnect event; without one it is 1005, as ASGI has it."""
+    code: int | None = event.get("code")
+    return 1005 if code is None else code
+
+
 def utf8_size(text: str) -> int:
     """Count the bytes of a text in UTF-8; a lone surrogate counts 3."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -18,7 +18,7 @@ from wspipe.payload import truncate_reason
 from wspipe.pipeline import Pipeline
 from wspipe.serialization import Serializer, default_serializer, not_json, not_serializable
 from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, UNANSWERED, WAITING
-from wspipe.tally import utf8_size
+from wspipe.tally import disconnect_code, utf8_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -289,6 +289,7 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
             try:
                 await wire.send_end({"type": "websocket.send", "text": data})
             except OSError as error:
+                await self._end_here()
                 wire.lose(error)
                 raise
             traffic = wire.traffic
@@ -352,12 +353,18 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
         wire = self._live_wire
         if wire.sent == UNANSWERED and event.get("type") == ACCEPT:
             await self._admit()
-        await self._chain[1](event)
-        if wire.over:
-            await self.finish(None)
+        try:
+            await self._chain[1](event)
+        finally:
+            if wire.over or wire.loss is not None:
+                await self.finish(None)
 
     async def _end_after(self, event: Event) -> None:
-        if self.runs_itself and event["type"] == DISCONNECT:
+        if event["type"] == DISCONNECT:
+            await self._end_here()
+
+    async def _end_here(self) -> None:
+        if self.runs_itself:
             await self.finish(None)
 
     async def _admit(self) -> None:
@@ -375,7 +382,7 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
 
     def _payload(self, event: Event, key: Literal["text", "bytes"]) -> str | bytes:
         if event["type"] == DISCONNECT:
-            code, reason = event.get("code", 1005), event.get("reason")
+            code, reason = disconnect_code(event), event.get("reason")
             raise WebSocketDisconnect(
                 detail=f"the conversation is over: {code} {reason or ''}".rstrip(), code=code
             )

@@ -26,7 +26,7 @@ from wspipe.state_machine import (
     WAITING,
     Sender,
 )
-from wspipe.tally import message_size, utf8_size, who_closed
+from wspipe.tally import disconnect_code, message_size, utf8_size, who_closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ class Wire:
             self.traffic.messages_received += 1
             self.traffic.bytes_received += message_size(event)
         elif kind == DISCONNECT:
-            code = event.get("code", 1005)
+            code = disconnect_code(event)
             self.ending.record(code, event.get("reason") or "", who_closed(code))
         return event
 
@@ -246,14 +246,20 @@ class Wire:
             for event in rejection.events(self._connection.scope):
                 await self.send(event)
 
-    def plan_end(self, code: int | None, by: object) -> None:
+    def plan_end(self, code: int | None, by: object, *, status: int | None = None) -> None:
         """Note how the conversation is going to end unless a stage ends it first.
 
         So the exit callbacks, which run before, already read the truth.
+
+        Args:
+            code: The close code, `None` where the server will choose.
+            by: Who ends it.
+            status: The HTTP status that is going to answer the handshake, where none did.
         """
         if not self.over:
-            rejected = self.sent == UNANSWERED
-            self.ending.record(None if rejected else code, "", by, final=False)
+            if self.sent == UNANSWERED:
+                self._connection.handshake_status = status
+            self.ending.record(code, "", by, final=False)
 
     def lose(self, error: OSError) -> None:
         """Note that the server could not send because the client is gone.

@@ -1,0 +1,173 @@
+"""What users write, for the type checkers: mypy strict and pyright strict pass over this file.
+
+A `type: ignore` marks what they must refuse; it is an error itself where they do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, assert_type
+
+from wspipe import (
+    ASGIApp,
+    ASGIConnection,
+    ConnectionRejected,
+    Event,
+    Middleware,
+    Pipeline,
+    PipelineMiddleware,
+    Receive,
+    Scope,
+    Send,
+    StateValidation,
+    WebSocket,
+    WebSocketDisconnect,
+    on_receive,
+    on_send,
+    select,
+    websocket_app,
+)
+from wspipe.testing import connect
+from wspipe_middlewares import Logging
+
+
+@dataclass
+class User:
+    name: str
+
+
+@dataclass
+class Token:
+    scopes: list[str]
+
+
+# A middleware is a function or an object.
+
+
+def passing(connection: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    return receive, send
+
+
+@dataclass(frozen=True)
+class Admitting:
+    key: str
+
+    def __call__(
+        self, connection: ASGIConnection, receive: Receive, send: Send
+    ) -> tuple[Receive, Send]:
+        async def counted() -> Event:
+            return await receive()
+
+        return counted, send
+
+    async def admit(self, connection: ASGIConnection) -> None:
+        if connection.query_params.get("key") != self.key:
+            raise ConnectionRejected(401, {"www-authenticate": "Key"}, b"no", code=4401)
+
+
+stages: list[Middleware] = [passing, Admitting("k"), Logging(), Pipeline(), StateValidation()]
+
+
+# Interceptors, sync and async, as calls and as decorators.
+
+
+def trim(event: Event, connection: ASGIConnection) -> Event | None:
+    return {**event, "text": event["text"].strip()} if event.get("text") else None
+
+
+@on_send(lifecycle=True)
+async def audit(event: Event, connection: ASGIConnection) -> Event:
+    assert_type(connection.id, str)
+    return event
+
+
+@on_receive
+def same(event: Event, connection: ASGIConnection) -> Event:
+    return event
+
+
+def is_admin(connection: ASGIConnection) -> bool:
+    return connection.path_params.get("role") == "admin"
+
+
+pipeline = Logging() | on_receive(trim) | audit | select(is_admin, passing) | Admitting("k")
+assert_type(pipeline, Pipeline)
+assert_type(passing | Logging(), Pipeline)
+assert_type(pipeline.without(Logging).before(Admitting, Logging(messages=True)), Pipeline)
+
+Pipeline(3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+# The class: bare, with its parameters, with a pipeline, inherited.
+
+
+class ChatSocket(WebSocket[User, Token], pipeline=Logging() | passing):
+    async def greet(self) -> None:
+        assert_type(self.user, User)
+        assert_type(self.auth, Token)
+        await self.send_text(f"hello {self.user.name}")
+
+
+class AdminSocket(ChatSocket): ...
+
+
+class Wrapped(WebSocket):
+    def receive_wrapper(self, receive: Receive) -> Receive:
+        inner = super().receive_wrapper(receive)
+
+        async def wrapped() -> Event:
+            return await inner()
+
+        return wrapped
+
+
+async def use(socket: WebSocket) -> None:
+    assert_type(socket.user, Any)
+    await socket.accept("chat", headers={"x-a": "b"})
+    await socket.accept(headers=[(b"x-a", b"b")])
+    assert_type(await socket.receive_text(), str)
+    assert_type(await socket.receive_bytes(), bytes)
+    assert_type(await socket.receive_data("text"), str)
+    assert_type(await socket.receive_data("binary"), bytes)
+    await socket.receive_data("json")  # type: ignore[call-overload] # pyright: ignore
+    async for text in socket.iter_text():
+        assert_type(text, str)
+    await socket.send_json({"a": 1}, mode="binary")
+    await socket.close(1000, "bye")
+    await socket.close(4000, by=passing)
+    assert_type(socket.traffic.messages_received, int)
+    assert_type(socket.close_code, int | None)
+
+
+# Applications.
+
+
+@websocket_app
+async def plain(socket: WebSocket) -> None:
+    await socket.accept()
+
+
+@websocket_app(pipeline=pipeline, websocket_class=ChatSocket)
+async def chat(socket: ChatSocket) -> None:
+    try:
+        await socket.greet()
+    except WebSocketDisconnect as error:
+        assert_type(error.code, int)
+
+
+@websocket_app  # type: ignore[arg-type] # pyright: ignore
+def not_async(socket: WebSocket) -> None: ...
+
+
+async def raw(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.close"})
+
+
+apps: list[ASGIApp] = [plain, chat, raw, PipelineMiddleware(raw, pipeline=pipeline)]
+apps.append(PipelineMiddleware(chat, Logging()))
+
+
+async def drive() -> None:
+    async with connect(chat, "/?a=1", subprotocols=["chat"]) as client:
+        await client.send_text("hi")
+        assert_type(await client.receive(), str | bytes)
