@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _PATH_LIMIT: Final = 256
 _VALUE_LIMIT: Final = 256
+_TRACEBACK_LINES: Final = 100
 
 # The codes of an ordinary end: normal closure, going away, none given (RFC 6455 section 7.4.1),
 # service restart (IANA registry) and the application's own.
@@ -41,7 +43,7 @@ class Logging(Composable):
         messages: Log each message too, at debug level: `websocket.receive` and `websocket.send`.
         preview: How many characters (of text) or bytes (of binary data) of a message to show.
         headers: The request headers to log, by name. Those that carry secrets are hidden.
-        redact: Further query parameters and headers to hide, in lower case with `_`.
+        redact: Further query parameters and headers to hide; case, `-` and `_` do not matter.
         logger: A structlog logger; by default the one named `wspipe`.
     """
 
@@ -70,7 +72,7 @@ class Logging(Composable):
         fields: dict[str, Any] = {
             "connection_id": connection.id,
             "path": printable(scope.get("path", ""), _PATH_LIMIT),
-            "client": f"{client.host}:{client.port}" if client else None,
+            "client": _shown(f"{client.host}:{client.port}") if client else None,
             "user_agent": _shown(connection.headers.get("user-agent")),
         }
         if query := scope.get("query_string"):
@@ -99,7 +101,7 @@ class _ConnectionLog:
 
     def opened(self, event: Event) -> None:
         if self.connection.handshake_status == 101:
-            self.fields["subprotocol"] = event.get("subprotocol")
+            self.fields["subprotocol"] = _shown(event.get("subprotocol"))
             self.logger.info("websocket.open", **self.fields)
 
     def ended(self) -> None:
@@ -119,7 +121,7 @@ class _ConnectionLog:
         }
         if isinstance(error, Exception):
             fields["error"] = f"{type(error).__name__}: {_shown(str(error))}"
-            self.logger.error("websocket.error", **fields, exc_info=error)
+            self.logger.error("websocket.error", **fields, exception=_traceback(error))
         else:
             getattr(self.logger, self.level())("websocket.close", **fields)
         try:
@@ -168,6 +170,15 @@ class _ConnectionLog:
             size=len(data),
             preview=preview,
         )
+
+
+def _traceback(error: Exception) -> str:
+    """Render a traceback here, because the exception may quote the client.
+
+    Each line is escaped, and indented, so that none can pass for a log line.
+    """
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(f"  {printable(line, _VALUE_LIMIT)}" for line in lines[-_TRACEBACK_LINES:])
 
 
 def _shown(value: str | None) -> str | None:

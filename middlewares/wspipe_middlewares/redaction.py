@@ -10,16 +10,17 @@ if TYPE_CHECKING:
 
 REDACTED: Final = "[redacted]"
 
+# Names without `-` and `_`, in lower case.
 _SECRET_NAMES: Final = frozenset(
     {
-        "auth", "authorization", "code", "cookie", "jwt", "key", "nonce", "otp", "pin",
-        "proxy_authorization", "pwd", "sec_websocket_protocol", "session", "session_id",
-        "sessionid", "set_cookie", "sid", "sig", "state", "ticket",
+        "auth", "authkey", "authorization", "code", "cookie", "jwt", "key", "nonce", "otp", "pass",
+        "pin", "proxyauthorization", "pwd", "secwebsocketprotocol", "session", "sessionid",
+        "sessionkey", "setcookie", "sid", "sig", "state", "ticket",
     }
 )  # fmt: skip
 _SECRET_PARTS: Final = (
-    "api_key", "apikey", "access_key", "credential", "passwd", "password", "private_key",
-    "secret", "signature", "token",
+    "accesskey", "apikey", "bearer", "credential", "passcode", "passphrase", "passwd", "password",
+    "privatekey", "secret", "signature", "token",
 )  # fmt: skip
 
 
@@ -27,11 +28,19 @@ def is_secret(name: str, more: Collection[str] = ()) -> bool:
     """Tell whether a query parameter or header of this name carries a secret.
 
     Args:
-        name: The name, in any case, with `-` or `_`.
-        more: Further names, in lower case with `_`.
+        name: The name; case, `-` and `_` do not matter.
+        more: Further names of secrets.
     """
-    name = name.strip().lower().replace("-", "_")
-    return name in _SECRET_NAMES or name in more or any(part in name for part in _SECRET_PARTS)
+    plain = _plain(name)
+    return (
+        plain in _SECRET_NAMES
+        or any(part in plain for part in _SECRET_PARTS)
+        or plain in map(_plain, more)
+    )
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("-", "").replace("_", "")
 
 
 def redact_query(query: bytes, more: Collection[str] = ()) -> str:
@@ -39,7 +48,7 @@ def redact_query(query: bytes, more: Collection[str] = ()) -> str:
 
     Args:
         query: The raw query string.
-        more: Further names of secret parameters, in lower case with `_`.
+        more: Further names of secrets.
     """
     parts: list[str] = []
     for part in query.decode("latin-1").split("&"):

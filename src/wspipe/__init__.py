@@ -4,7 +4,8 @@ The contract is in `wspipe.types.Middleware`; ready middlewares are in `wspipe_m
 """
 
 from wspipe.app import WebSocketApp, websocket_app
-from wspipe.connection import Address, ASGIConnection
+from wspipe.connection import ASGIConnection
+from wspipe.datastructures import Address, State
 from wspipe.exceptions import (
     ClientDisconnected,
     ConnectionRejected,
@@ -40,6 +41,7 @@ __all__ = [
     "Scope",
     "Send",
     "SerializationException",
+    "State",
     "StateValidation",
     "Traffic",
     "WSPipeException",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial, update_wrapper
@@ -19,9 +18,10 @@ from wspipe.exceptions import (
     WebSocketException,
 )
 from wspipe.payload import is_sendable_code
-from wspipe.pipeline import Pipeline, StateValidation
+from wspipe.pipeline import Pipeline, StateValidation, is_async
 from wspipe.state_machine import ACCEPTED, DENIAL_BODY, DENYING, UNANSWERED
 from wspipe.websocket import WebSocket
+from wspipe.wire import CLOSE_TIMEOUT
 
 if TYPE_CHECKING:
     from wspipe.types import Middleware, Receive, Scope, Send
@@ -31,9 +31,6 @@ _logger = logging.getLogger("wspipe")
 Handler: TypeAlias = Callable[[Any], Awaitable[None]]
 """An async function that takes a `WebSocket`."""
 
-CLOSE_TIMEOUT = 5.0
-"""Seconds that the server has to take the close after a failure."""
-
 
 class WebSocketApp:
     """A handler as an ASGI application; made by `websocket_app`."""
@@ -41,9 +38,7 @@ class WebSocketApp:
     def __init__(
         self, handler: Handler, pipeline: Middleware | None, websocket_class: type[WebSocket]
     ) -> None:
-        if not inspect.iscoroutinefunction(handler) and not inspect.iscoroutinefunction(
-            getattr(handler, "__call__", None)  # noqa: B004 - an object with an async __call__
-        ):
+        if not is_async(handler):
             raise ImproperlyConfiguredException(
                 detail=f"the handler must be an async function of one WebSocket, not {handler!r}"
             )
@@ -71,6 +66,7 @@ class WebSocketApp:
 
     async def _serve(self, socket: WebSocket) -> None:
         try:
+            socket.assemble()
             try:
                 await self.pipeline.admit(socket)
                 await self.handler(socket)
@@ -86,8 +82,10 @@ class WebSocketApp:
             else:
                 socket.wire.plan_end(code, by)
             expected = socket.wire.reports_end(error)
-            suppressed = await socket.finish(error)
-            await _end_failed(socket, code, by)
+            try:
+                suppressed = await socket.finish(error)
+            finally:
+                await _end_failed(socket, code, by)
             if suppressed or expected:
                 return
             raise
@@ -134,7 +132,7 @@ def _failure(by: str) -> ConnectionRejected:
 
 
 async def _end_returned(socket: WebSocket) -> None:
-    if socket.wire.over or socket.wire.loss is not None:
+    if socket.wire.over or socket.wire.lost:
         return
     if socket.wire.sent == ACCEPTED:
         await socket.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, MutableMapping
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
+from wspipe.datastructures import Address, State
 from wspipe.exceptions import ImproperlyConfiguredException
 from wspipe.exit_stack import ExitStack
 from wspipe.request import base_url_of, cookies_of, headers_of, query_params_of, url_of
@@ -28,54 +28,6 @@ User = TypeVar("User", default=Any)
 Auth = TypeVar("Auth", default=Any)
 
 ConnectionState: TypeAlias = Literal["init", "connect", "receive", "disconnect"]
-
-
-class Address(NamedTuple):
-    """The address of a peer."""
-
-    host: str
-    port: int
-
-
-class State(MutableMapping[str, Any]):
-    """The scope's `state`, with its keys as attributes too. Changes go to the scope."""
-
-    __slots__ = ("_values",)
-
-    _values: dict[str, Any]
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        object.__setattr__(self, "_values", values)
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._values[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(f"the state has no {name!r}; it has {list(self)}") from None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._values[name] = value
-
-    def __delattr__(self, name: str) -> None:
-        try:
-            del self._values[name]
-        except KeyError:
-            raise AttributeError(f"the state has no {name!r}; it has {list(self)}") from None
 
 
 async def empty_receive() -> Event:
@@ -108,6 +60,7 @@ class ASGIConnection(Generic[User, Auth]):
     """
 
     __slots__ = (
+        "__weakref__",
         "_base_url",
         "_cookies",
         "_exit_stack",
@@ -253,8 +206,11 @@ class ASGIConnection(Generic[User, Auth]):
 
         The server gets the close directly. From then on the application's receive gives
         `websocket.disconnect` and its send raises `WebSocketDisconnect`, and neither counts as its
-        fault. A receive that is waiting at that moment ends when the server reports the end, as
-        ASGI has it. Does nothing where the conversation is over.
+        fault. Does nothing where the conversation is over.
+
+        A receive that is waiting at that moment ends when the server reports the end, as ASGI has
+        it. Granian takes no close at all while the application waits in receive: there this gives
+        up after 5 seconds, and the connection ends with the client's next message.
 
         Args:
             code: The close code; before the accept, servers answer 403 instead.
@@ -415,7 +371,7 @@ class ASGIConnection(Generic[User, Auth]):
             reverse = getattr(self.scope.get(key), method, None)
             if reverse is not None:
                 path = str(reverse(name, **path_params))
-                return str(self.base_url.origin()) + self.base_url.path.rstrip("/") + path
+                return str(self.base_url.origin()) + self.base_url.raw_path.rstrip("/") + path
         raise ImproperlyConfiguredException(
             detail=f"cannot make the URL of {name!r}: no router is in the scope, "
             "which a framework such as Starlette or Litestar puts there"

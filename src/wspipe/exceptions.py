@@ -31,6 +31,19 @@ class WSPipeException(Exception):
     def __str__(self) -> str:
         return " ".join(str(arg) for arg in self.args).strip()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the exception cross a process boundary with all its attributes."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(
+    kind: type[WSPipeException], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> WSPipeException:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
 
 class ImproperlyConfiguredException(WSPipeException):
     """wspipe was put together in a way that cannot work, or asked for what nothing has set."""
@@ -80,8 +93,10 @@ class SerializationException(WebSocketException, ValueError):
     """
 
 
-class ProtocolError(WebSocketException):
+class ProtocolError(WebSocketException, RuntimeError):
     """The server or the application broke the ASGI WebSocket specification.
+
+    It is a `RuntimeError` too, which is what servers and frameworks raise for an event out of turn.
 
     Args:
         detail: The whole story in one sentence.

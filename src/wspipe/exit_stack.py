@@ -46,18 +46,23 @@ class ExitStack(AsyncExitStack):
         while callbacks:
             is_sync, callback = callbacks.pop()
             shown = None if suppressed else error
-            details = (type(shown), shown, shown.__traceback__) if shown else (None, None, None)
+            details = (
+                (type(shown), shown, shown.__traceback__)
+                if shown is not None
+                else (None, None, None)
+            )
             try:
                 result = callback(*details) if is_sync else await self._bounded(callback, *details)
-            except BaseException as failure:  # noqa: BLE001 - the other callbacks have their turn
-                failures.append(failure)
+            except BaseException as caught:  # noqa: BLE001 - the other callbacks have their turn
+                failures.append(caught)
             else:
-                suppressed = suppressed or bool(result and error)
-        if failures and (error is None or suppressed):
-            raise failures[0]
-        for hidden in failures:
-            if hidden is not error:
-                _logger.error("an exit callback failed", exc_info=hidden)
+                suppressed = suppressed or (error is not None and bool(result))
+        raised = failures[0] if failures and (error is None or suppressed) else None
+        for failure in failures:
+            if failure is not error and failure is not raised:
+                _logger.error("an exit callback failed", exc_info=failure)
+        if raised is not None:
+            raise raised
         return suppressed
 
     async def __aexit__(

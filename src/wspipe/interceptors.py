@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast, overload
 
 from wspipe.exceptions import ImproperlyConfiguredException
-from wspipe.pipeline import Composable, Pipeline, StateValidation
+from wspipe.pipeline import Composable, Pipeline, StateValidation, is_async
 from wspipe.state_machine import RECEIVE, SEND
 from wspipe.types import Event
 
@@ -26,9 +26,9 @@ Interceptor: TypeAlias = Callable[
 @dataclass(frozen=True, slots=True, repr=False)
 class _Intercept(Composable):
     label: ClassVar[str]
-    function: Interceptor
+    message: ClassVar[str]
+    function: Callable[..., Any]
     lifecycle: bool = False
-    is_async: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
@@ -37,27 +37,18 @@ class _Intercept(Composable):
             raise ImproperlyConfiguredException(
                 detail=f"{self.function!r} is not a function of (event, connection): {error}"
             ) from error
-        function = self.function
-        while isinstance(function, partial):
-            function = function.func
-        is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-        )
-        object.__setattr__(self, "is_async", is_async)
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__qualname__", repr(self.function))
         lifecycle = ", lifecycle=True" if self.lifecycle else ""
         return f"{self.label}({name}{lifecycle})"
 
-    def judge(self, result: object, event: Event, message: str) -> Event | None:
-        """Decide what goes on: what the function gave, or the event that cannot be dropped."""
-        if result is event:
-            return event
+    def decide(self, result: object, event: Event) -> Event | None:
+        """Say what goes on: what the function gave, or the event where it cannot be dropped."""
         if isinstance(result, MutableMapping):
             return cast("Event", result)
         if result is None:
-            return None if event["type"] == message else event
+            return None if event["type"] == self.message else event
         raise ImproperlyConfiguredException(
             detail=f"{self!r} returned {result!r}; it must return the event to pass on, or None"
         )
@@ -66,20 +57,24 @@ class _Intercept(Composable):
 @dataclass(frozen=True, slots=True, repr=False)
 class _OnReceive(_Intercept):
     label: ClassVar[str] = "on_receive"
+    message: ClassVar[str] = RECEIVE
 
     def __call__(
         self, connection: ASGIConnection[Any, Any], receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
-        function, lifecycle, is_async = self.function, self.lifecycle, self.is_async
-        judge = self.judge
+        function, lifecycle, decide = self.function, self.lifecycle, self.decide
 
         async def intercepted_receive() -> Event:
             while True:
                 event = await receive()
                 if event["type"] != RECEIVE and not lifecycle:
                     return event
-                result: Any = function(event, connection)
-                passed = judge(await result if is_async else result, event, RECEIVE)
+                result: object = function(event, connection)
+                if result is event:
+                    return event
+                if inspect.isawaitable(result):
+                    result = await result
+                passed = decide(result, event)
                 if passed is not None:
                     return passed
 
@@ -89,28 +84,30 @@ class _OnReceive(_Intercept):
 @dataclass(frozen=True, slots=True, repr=False)
 class _OnSend(_Intercept):
     label: ClassVar[str] = "on_send"
+    message: ClassVar[str] = SEND
 
     def __call__(
         self, connection: ASGIConnection[Any, Any], receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
-        function: Callable[..., Any] = self.function
-        lifecycle, judge = self.lifecycle, self.judge
+        function, lifecycle, decide = self.function, self.lifecycle, self.decide
 
         def intercepted_send(event: Event) -> Awaitable[None]:
             if event["type"] != SEND and not lifecycle:
                 return send(event)
-            passed = judge(function(event, connection), event, SEND)
+            result: object = function(event, connection)
+            if result is event:
+                return send(event)
+            if inspect.isawaitable(result):
+                return send_later(result, event)
+            passed = decide(result, event)
             return _nothing() if passed is None else send(passed)
 
-        async def intercepted_send_async(event: Event) -> None:
-            if event["type"] != SEND and not lifecycle:
-                await send(event)
-                return
-            passed = judge(await function(event, connection), event, SEND)
+        async def send_later(result: Awaitable[object], event: Event) -> None:
+            passed = decide(await result, event)
             if passed is not None:
                 await send(passed)
 
-        return receive, intercepted_send_async if self.is_async else intercepted_send
+        return receive, intercepted_send
 
 
 async def _nothing() -> None:
@@ -217,6 +214,10 @@ def select(
         ImproperlyConfiguredException: The middleware is none, or is `StateValidation`, which every
             connection has.
     """
+    if not callable(condition) or is_async(condition):
+        raise ImproperlyConfiguredException(
+            detail=f"the condition must be a plain function of the connection, not {condition!r}"
+        )
     chosen = Pipeline(middleware)
     if any(isinstance(stage, StateValidation) for stage in chosen):
         raise ImproperlyConfiguredException(

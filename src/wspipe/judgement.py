@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wspipe.exceptions import ProtocolError
 from wspipe.payload import CHECKS
@@ -22,6 +22,15 @@ class Situation(NamedTuple):
     extensions: Collection[str]
 
 
+def kind_of(event: object) -> str | None:
+    """Give the type of an event, or `None` where it is no event."""
+    try:
+        kind = cast("Any", event)["type"]
+    except (KeyError, TypeError):
+        return None
+    return kind if isinstance(kind, str) else None
+
+
 def judge(sender: Sender, event: Event, situation: Situation, *, strict: bool) -> str | None:
     """Decide on an event by the table, and by its content when strict.
 
@@ -39,11 +48,8 @@ def judge(sender: Sender, event: Event, situation: Situation, *, strict: bool) -
         ProtocolError: The event is illegal here, malformed, or not an event at all.
     """
     received, sent, extensions = situation
-    try:
-        kind = event["type"]
-    except (KeyError, TypeError):
-        kind = None
-    if not isinstance(kind, str):
+    kind = kind_of(event)
+    if kind is None:
         problem = f"sent {event!r}, which is no event: a dict with a 'type'"
         raise _refusal(sender, repr(event), situation, problem)
     then = TRANSITIONS.get((sender, kind, received, sent))
@@ -52,9 +58,25 @@ def judge(sender: Sender, event: Event, situation: Situation, *, strict: bool) -
     if then is None or (kind.startswith(DENIAL_EXTENSION) and DENIAL_EXTENSION not in extensions):
         problem = f"sent {kind!r} while the connection was {received} and {sent}"
         raise _refusal(sender, kind, situation, problem)
-    if strict and kind in CHECKS and (fault := CHECKS[kind](event)):
-        raise _refusal(sender, kind, situation, f"sent a malformed {kind!r}: {fault}")
+    if strict:
+        check_content(sender, event, situation)
     return then
+
+
+def check_content(sender: Sender, event: Event, situation: Situation) -> None:
+    """Check what an event carries.
+
+    Args:
+        sender: Who sent it.
+        event: The event, of a type that the table knows.
+        situation: Where the conversation is.
+
+    Raises:
+        ProtocolError: The event is malformed.
+    """
+    kind = event["type"]
+    if kind in CHECKS and (fault := CHECKS[kind](event)):
+        raise _refusal(sender, kind, situation, f"sent a malformed {kind!r}: {fault}")
 
 
 def _is_of_extension(kind: str, extensions: Collection[str]) -> bool:

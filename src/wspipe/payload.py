@@ -41,11 +41,11 @@ def is_sendable_code(code: object) -> bool:
 
 
 def truncate_reason(reason: str) -> str:
-    """Cut a close reason to the 123 bytes that a close frame can hold, at a character."""
-    encoded = reason.encode("utf-8", "replace")
-    if len(encoded) <= MAX_REASON_BYTES:
-        return reason
-    return encoded[:MAX_REASON_BYTES].decode("utf-8", "ignore")
+    """Cut a close reason to the 123 bytes that a close frame can hold, at a character.
+
+    A lone surrogate, which has no UTF-8 form, becomes a question mark.
+    """
+    return reason.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")
 
 
 def _message(event: Mapping[str, Any]) -> str | None:

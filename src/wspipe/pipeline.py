@@ -107,7 +107,8 @@ class Pipeline(Composable):
                 try:
                     await admit(connection)
                 except ConnectionRejected as rejection:
-                    rejection.by = rejection.by or middleware
+                    if rejection.by is None:
+                        rejection.by = middleware
                     raise
 
     async def startup(self) -> None:
@@ -253,8 +254,8 @@ def _check_middleware(middleware: object, position: int) -> None:
         problem = f"a class; write {middleware.__name__}() to make a middleware of it"
     elif not callable(middleware):
         problem = "not callable; a middleware is called with (connection, receive, send)"
-    elif inspect.iscoroutinefunction(middleware):
-        problem = "an async function; a middleware is a plain one that returns (receive, send)"
+    elif is_async(middleware):
+        problem = "async; a middleware is a plain function that returns (receive, send)"
     else:
         try:
             inspect.signature(middleware).bind(None, None, None)
@@ -269,6 +270,13 @@ def _check_middleware(middleware: object, position: int) -> None:
         raise ImproperlyConfiguredException(
             detail=f"position {position} of the pipeline: {middleware!r} is {problem}"
         )
+
+
+def is_async(function: object) -> bool:
+    """Tell whether calling something gives a coroutine: an async function, or such an object."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
+    )
 
 
 def _check_order(stages: list[Middleware]) -> None:

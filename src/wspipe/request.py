@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
@@ -12,7 +13,14 @@ from yarl import URL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from multidict import MultiMapping
+
     from wspipe.types import Scope
+
+# RFC 3986 section 3.2: a name, or an IP literal in brackets, and a port.
+_HOST = re.compile(
+    r"([A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{0,5}))?", re.ASCII
+)
 
 
 def headers_of(scope: Scope) -> CIMultiDictProxy[str]:
@@ -31,10 +39,13 @@ def query_params_of(scope: Scope) -> MultiDictProxy[str]:
     return MultiDictProxy(MultiDict(parse_qsl(query, keep_blank_values=True)))
 
 
-def cookies_of(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Read the `Cookie` header (RFC 6265 section 4.2), pair by pair, so that a bad one is alone."""
+def cookies_of(headers: MultiMapping[str]) -> Mapping[str, str]:
+    """Read the `Cookie` headers (RFC 6265 section 4.2), pair by pair, so that a bad one is alone.
+
+    HTTP/2 clients may send several of them (RFC 9113 section 8.2.3).
+    """
     cookies: dict[str, str] = {}
-    for pair in headers.get("cookie", "").split(";"):
+    for pair in ";".join(headers.getall("cookie", [])).split(";"):
         jar = SimpleCookie()
         try:
             jar.load(pair.strip())
@@ -67,20 +78,26 @@ def _quote(path: str) -> str:
 
 
 def _build(scope: Scope, path: str, query: str) -> URL:
-    scheme = scope.get("scheme", "ws")
+    authority = _host_header(scope) or _server_address(scope) or "localhost"
+    return URL.build(
+        scheme=scope.get("scheme", "ws"),
+        authority=authority,
+        path=path,
+        query_string=query,
+        encoded=True,
+    )
+
+
+def _host_header(scope: Scope) -> str | None:
     for name, value in scope.get("headers") or ():
         if name == b"host":
-            try:
-                return URL.build(
-                    scheme=scheme,
-                    authority=value.decode("latin-1"),
-                    path=path,
-                    query_string=query,
-                    encoded=True,
-                )
-            except ValueError:
-                break  # the client sent a Host that is none
-    host, port = scope.get("server") or ("localhost", None)
-    return URL.build(
-        scheme=scheme, host=host, port=port, path=path, query_string=query, encoded=True
-    )
+            match = _HOST.fullmatch(value.decode("latin-1"))
+            return match[0] if match and int(match["port"] or 0) <= 65535 else None
+    return None
+
+
+def _server_address(scope: Scope) -> str | None:
+    host, port = scope.get("server") or (None, None)
+    if not host or port is None:
+        return None  # unknown, or a Unix socket, whose path names no host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -31,6 +31,7 @@ def _list(values: Iterable[Any]) -> list[Any]:
 
 
 _ENCODERS: Final[Mapping[Any, Serializer]] = {
+    tuple: _list,  # a named one: orjson takes only the plain tuple
     set: _list,
     frozenset: _list,
     deque: _list,
@@ -63,7 +64,7 @@ def default_serializer(value: Any) -> Any:
             return _ENCODERS[base](value)
     if hasattr(value, "__struct_fields__"):
         # Only msgspec makes such a class, so that it is imported already.
-        return sys.modules["msgspec"].to_builtins(value)
+        return sys.modules["msgspec"].to_builtins(value, str_keys=True, enc_hook=default_serializer)
     if hasattr(value, "__pydantic_serializer__"):
         return value.model_dump(mode="json")
     if hasattr(value, "__fields_set__"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from wspipe.types import Event
@@ -49,6 +49,8 @@ class Ending:
 
 def who_closed(code: object) -> str:
     """Tell from a disconnect event's code which side closed, or `"unknown"` where it does not."""
+    if not isinstance(code, int):
+        return "unknown"
     if code in _CLIENT_CODES:
         return "client"
     return "server" if code in _SERVER_CODES else "unknown"
@@ -72,4 +74,6 @@ def message_size(event: Event) -> int:
         data = event.get("text")
     if isinstance(data, str):
         return utf8_size(data)
-    return len(data) if isinstance(data, bytes | bytearray) else 0
+    if isinstance(data, bytes | bytearray | memoryview):
+        return memoryview(cast("bytes", data)).nbytes
+    return 0

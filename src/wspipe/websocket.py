@@ -1,12 +1,14 @@
-"""The WebSocket class: the methods of a handler, on top of the class's pipeline."""
+"""The WebSocket class: what a handler calls to accept, receive, send and close."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
 
 import orjson
+from anyio import Lock
 
-from wspipe.connection import ASGIConnection, Auth, User, empty_receive, empty_send
+from wspipe.assembly import AssembledConnection
+from wspipe.connection import Auth, User
 from wspipe.exceptions import (
     ConnectionRejected,
     ImproperlyConfiguredException,
@@ -15,21 +17,19 @@ from wspipe.exceptions import (
 )
 from wspipe.headers import HeadersInput, header_list
 from wspipe.payload import truncate_reason
-from wspipe.pipeline import Pipeline
 from wspipe.serialization import Serializer, default_serializer, not_json, not_serializable
 from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, UNANSWERED, WAITING
-from wspipe.tally import disconnect_code, utf8_size
+from wspipe.tally import disconnect_code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
-    from types import TracebackType
 
-    from wspipe.types import Event, Middleware, Receive, Scope, Send
+    from wspipe.types import Event
 
 Mode: TypeAlias = Literal["text", "binary"]
 
 
-class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
+class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
     """A WebSocket connection for the application: accept, receive, send, close.
 
     `class ChatSocket(WebSocket[User, Token], pipeline=Logging())` makes a class with a pipeline of
@@ -41,60 +41,7 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
         send: Takes an event to the server.
     """
 
-    __slots__ = ("_bare_receive", "_bare_send", "_chain", "_ends", "_live_wire")
-
-    pipeline: ClassVar[Pipeline] = Pipeline().with_wire(strict=True)
-    """The pipeline that the class is assembled from, its wire stage included."""
-    runs_itself: ClassVar[bool] = True
-    """Whether the end of the connection runs here, because no wspipe runner does it."""
-
-    def __init_subclass__(cls, *, pipeline: Middleware | None = None, **kwargs: Any) -> None:
-        """Take the pipeline of the subclass.
-
-        Args:
-            pipeline: A pipeline or a single middleware; left out, the class inherits.
-            **kwargs: For other base classes.
-        """
-        super().__init_subclass__(**kwargs)
-        if pipeline is not None:
-            cls.pipeline = Pipeline(pipeline).with_wire(strict=True)
-
-    def __init__(
-        self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
-    ) -> None:
-        super().__init__(scope)
-        self._chain = self.pipeline(self, empty_receive, empty_send)
-        wire = self._live_wire = self.wire
-        self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
-        # What `receive` and `send` are while no stage wraps them: see `receive_text`.
-        self._bare_receive = self._ends[0] if self._chain[0] == wire.receive else None
-        self._bare_send = self._ends[1] if self._chain[1] == wire.send else None
-        self.receive = self.receive_wrapper(receive)
-        self.send = self.send_wrapper(send)
-
-    def receive_wrapper(self, receive: Receive) -> Receive:
-        """Give the receive side of the class's pipeline around `receive`.
-
-        The pipeline is composed once; this binds its far end. A subclass may override it and
-        wrap what `super()` gives.
-
-        Args:
-            receive: Gives the server's next event.
-        """
-        self._live_wire.receive_end = receive
-        return self._ends[0]
-
-    def send_wrapper(self, send: Send) -> Send:
-        """Give the send side of the class's pipeline around `send`.
-
-        The pipeline is composed once; this binds its far end. A subclass may override it and
-        wrap what `super()` gives.
-
-        Args:
-            send: Takes an event to the server.
-        """
-        self._live_wire.send_end = send
-        return self._ends[1]
+    __slots__ = ()
 
     async def accept(
         self, subprotocols: str | None = None, headers: HeadersInput | None = None
@@ -108,12 +55,19 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
         Raises:
             ConnectionRejected: A middleware of the class rejects, where no runner has asked it.
         """
-        if self._live_wire.received == WAITING:
-            await self.receive()
-        if self._live_wire.sent == UNANSWERED and not self._live_wire.over:
-            await self.send(
-                {"type": ACCEPT, "subprotocol": subprotocols, "headers": header_list(headers)}
-            )
+        wire = self._live_wire
+        if wire.sent != UNANSWERED:
+            return
+        # Two tasks may come here at once, each before its first message.
+        if self._handshake is None:
+            self._handshake = Lock()
+        async with self._handshake:
+            if wire.received == WAITING:
+                await self.receive()
+            if wire.sent == UNANSWERED and not wire.over:
+                await self.send(
+                    {"type": ACCEPT, "subprotocol": subprotocols, "headers": header_list(headers)}
+                )
 
     async def close(
         self, code: int = 1000, reason: str | None = None, *, by: object = None
@@ -191,12 +145,13 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
                 and wire.open
                 and ("bytes" not in event or event["bytes"] is None)
             ):
+                size = len(text) if text.isascii() else wire.text_size("server", event)
                 traffic = wire.traffic
                 traffic.messages_received += 1
-                traffic.bytes_received += len(text) if text.isascii() else utf8_size(text)
+                traffic.bytes_received += size
                 return text
             event = wire.take(event)
-            await self._end_after(event)
+            await self._end_received()
         else:
             if wire.sent == UNANSWERED:
                 await self.accept()
@@ -285,11 +240,13 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
             await self.send({"type": "websocket.send", "text": data})
         else:
             # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
-            size = len(data) if data.isascii() else wire.text_size(data)
+            event: Event = {"type": "websocket.send", "text": data}
+            size = len(data) if data.isascii() else wire.text_size("application", event)
             try:
-                await wire.send_end({"type": "websocket.send", "text": data})
+                await wire.send_end(event)
             except OSError as error:
-                await self._end_here()
+                if self.runs_itself:
+                    await self.finish(None)
                 wire.lose(error)
                 raise
             traffic = wire.traffic
@@ -328,52 +285,6 @@ class WebSocket(ASGIConnection[User, Auth], Generic[User, Auth]):
         if encoding == "utf-8":
             return self.send_data(encoded, mode)
         return self.send_data(encoded.decode(), mode, encoding)
-
-    # The end of the connection, where no wspipe runner is there to run it.
-
-    async def __aenter__(self) -> Self:
-        """Enter a block at whose end the connection's end runs."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        """Run the connection's end."""
-        return await self.finish(error)
-
-    async def _receive_to_end(self) -> Event:
-        event = await self._chain[0]()
-        await self._end_after(event)
-        return event
-
-    async def _send_to_end(self, event: Event) -> None:
-        wire = self._live_wire
-        if wire.sent == UNANSWERED and event.get("type") == ACCEPT:
-            await self._admit()
-        try:
-            await self._chain[1](event)
-        finally:
-            if wire.over or wire.loss is not None:
-                await self.finish(None)
-
-    async def _end_after(self, event: Event) -> None:
-        if event["type"] == DISCONNECT:
-            await self._end_here()
-
-    async def _end_here(self) -> None:
-        if self.runs_itself:
-            await self.finish(None)
-
-    async def _admit(self) -> None:
-        try:
-            await self.pipeline.admit(self)
-        except ConnectionRejected as rejection:
-            await self._live_wire.reject(rejection)
-            await self.finish(None)
-            raise
 
     @overload
     def _payload(self, event: Event, key: Literal["text"]) -> str: ...

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from wspipe.exceptions import ClientDisconnected, WebSocketDisconnect, WebSocketException
-from wspipe.judgement import Situation, judge
+from anyio import move_on_after
+
+from wspipe.exceptions import (
+    ClientDisconnected,
+    WebSocketDisconnect,
+    WebSocketException,
+    WSPipeException,
+)
+from wspipe.judgement import Situation, check_content, judge, kind_of
 from wspipe.payload import truncate_reason
 from wspipe.state_machine import (
     ACCEPT,
@@ -35,6 +42,9 @@ if TYPE_CHECKING:
     from wspipe.exceptions import ConnectionRejected
     from wspipe.types import Event, Receive, Send
 
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that a server has to take a close from the middle."""
+
 
 class Wire:
     """The state of one conversation.
@@ -46,11 +56,12 @@ class Wire:
 
     __slots__ = (
         "_connection",
+        "_delivered",
         "_evicted",
+        "_losses",
         "blame",
         "ending",
         "handshake_callbacks",
-        "loss",
         "open",
         "receive_end",
         "received",
@@ -74,13 +85,19 @@ class Wire:
         self.blame: object = "application"
         self.handshake_callbacks: list[Callable[[Event], None]] = []
         self._connection = connection
-        self.loss: OSError | None = None
         self._evicted: Event | None = None
+        self._delivered: Event | None = None
+        self._losses: tuple[OSError, ...] = ()
 
     @property
     def over(self) -> bool:
         """Whether either side has ended the conversation."""
         return self.received == DISCONNECTED or self.sent in {CLOSED, REJECTED}
+
+    @property
+    def lost(self) -> bool:
+        """Whether a send has failed because the client is gone."""
+        return bool(self._losses)
 
     @property
     def evicted(self) -> bool:
@@ -103,9 +120,10 @@ class Wire:
         except (KeyError, TypeError):
             text = None
         if text.__class__ is str and self.open and ("bytes" not in event or event["bytes"] is None):
+            size = len(text) if text.isascii() else self.text_size("server", event)
             traffic = self.traffic
             traffic.messages_received += 1
-            traffic.bytes_received += len(text) if text.isascii() else utf8_size(text)
+            traffic.bytes_received += size
             return event
         return self.take(event)
 
@@ -117,7 +135,7 @@ class Wire:
         except (KeyError, TypeError):
             text = None
         if text.__class__ is str and self.open and ("bytes" not in event or event["bytes"] is None):
-            size = len(text) if text.isascii() else self.text_size(text)
+            size = len(text) if text.isascii() else self.text_size("application", event)
             try:
                 await self.send_end(event)
             except OSError as error:
@@ -140,54 +158,72 @@ class Wire:
     def take(self, event: Event) -> Event:
         """Check and count an event from the server by the table."""
         if self._evicted is not None:
+            if kind_of(event) == DISCONNECT:
+                self._note_disconnect(event)
             return dict(self._evicted)
         then = self._judge("server", event)
         if then is None:
             return event
         self.received = then
         self._update_open()
-        kind = event["type"]
-        if kind == RECEIVE:
+        if event["type"] == RECEIVE:
             self.traffic.messages_received += 1
             self.traffic.bytes_received += message_size(event)
-        elif kind == DISCONNECT:
-            code = disconnect_code(event)
-            self.ending.record(code, event.get("reason") or "", who_closed(code))
+        elif event["type"] == DISCONNECT:
+            self._note_disconnect(event)
         return event
 
-    def text_size(self, text: str) -> int:
-        """Count the bytes of a text to send; refuse one that has no UTF-8 form, when strict."""
+    def text_size(self, sender: Sender, event: Event) -> int:
+        """Count the bytes of a message's text; refuse one that has no UTF-8 form, when strict."""
         try:
-            return len(text.encode())
+            return len(event["text"].encode())
         except UnicodeEncodeError:
-            self._judge("application", {"type": SEND, "text": text})
-            return utf8_size(text)
+            self._judge(sender, event)
+            return utf8_size(event["text"])
 
     async def _give(self, event: Event) -> None:
         self._check_sendable()
-        if self.received == DISCONNECTED or (then := self._judge("application", event)) is None:
-            await self.send_end(event)
-            return
-        if event["type"] == DENIAL_BODY and not event.get("more_body", False):
-            then = REJECTED
-        # The state moves before the server takes the event, so that another task's send is refused
-        # meanwhile, and moves back where the server refuses the event.
-        before, self.sent = self.sent, then
-        self._update_open()
-        if event["type"] == CLOSE:
-            self.ending.record(event.get("code", 1000), event.get("reason") or "", self.blame)
-        elif then == REJECTED:
-            self.ending.record(None, "", self.blame)
+        before = self.sent
+        # After the disconnect, and for an event of an extension, the table has nothing to say: the
+        # server answers as it would without us.
+        then = None if self.received == DISCONNECTED else self._judge("application", event)
+        ends = then is not None and self._move(event, then)
         try:
             await self.send_end(event)
-        except Exception as error:
-            self._not_given(error, before, then)
+        except OSError as error:
+            if ends:
+                self._restore_ending()
+            self.lose(error)
             raise
+        except Exception:
+            if ends:
+                self._restore_ending()
+            if then is not None and self.sent != before:
+                self.sent = before
+                self._update_open()
+            raise
+        if then is None:
+            return
         if event["type"] == SEND:
             self.traffic.messages_sent += 1
             self.traffic.bytes_sent += message_size(event)
         elif before == UNANSWERED:
             self._answered(event)
+
+    def _move(self, event: Event, then: str) -> bool:
+        """Move the application's side and tell whether that ends the conversation.
+
+        It moves before the server takes the event: another task's send is refused meanwhile.
+        """
+        if event["type"] == DENIAL_BODY and not event.get("more_body", False):
+            then = REJECTED
+        self.sent = then
+        self._update_open()
+        if event["type"] == CLOSE:
+            self.ending.record(event.get("code", 1000), event.get("reason") or "", self.blame)
+        elif then == REJECTED:
+            self.ending.record(None, "", self.blame)
+        return then in {CLOSED, REJECTED}
 
     def _check_sendable(self) -> None:
         if self._evicted is not None:
@@ -201,48 +237,43 @@ class Wire:
                 code=self.ending.code or 1005,
             )
 
-    def _not_given(self, error: Exception, before: str, then: str) -> None:
-        if then in {CLOSED, REJECTED}:
-            self.ending.forget()
-        if isinstance(error, OSError):
-            self.lose(error)
-        elif self.sent == then:
-            self.sent = before
-            self._update_open()
-
     async def close(self, code: int, reason: str, by: object) -> None:
         """Close from the middle: the server gets the close, the application a disconnect.
 
-        Does nothing where the conversation is over.
+        Does nothing where the conversation is over. The server has `CLOSE_TIMEOUT` seconds.
         """
         if self.over:
             return
         reason = truncate_reason(reason)
         event: Event = {"type": CLOSE, "code": code, "reason": reason}
+        check_content("application", event, self._situation)
         before = self.sent
         if before == DENYING:
             event = {"type": DENIAL_BODY, "body": b"", "more_body": False}
-        else:
-            self._judge("application", event, strict=True)
         self._evicted = {"type": DISCONNECT, "code": code, "reason": reason}
         self.sent = CLOSED if before == ACCEPTED else REJECTED
         self._update_open()
         self.ending.record(code, reason, by)
         try:
-            await self.send_end(event)
+            with move_on_after(CLOSE_TIMEOUT):
+                await self.send_end(event)
         except OSError as error:
-            self.ending.forget()
+            self._restore_ending()
             self._note_loss(error)
             return
         if before == UNANSWERED:
             self._answered(event)
 
     async def reject(self, rejection: ConnectionRejected) -> None:
-        """Deny the connection for a middleware whose `admit` said so."""
+        """Deny the connection for a middleware whose `admit` said so; close it where accepted."""
         if self.received == WAITING:
             await self.receive()
-        self.blame = rejection.by or self.blame
-        with suppress(ClientDisconnected, OSError):
+        by = self.blame if rejection.by is None else rejection.by
+        if self.sent != UNANSWERED:
+            await self.close(rejection.code, rejection.reason, by)
+            return
+        self.blame = by
+        with suppress(OSError):
             for event in rejection.events(self._connection.scope):
                 await self.send(event)
 
@@ -256,7 +287,7 @@ class Wire:
             by: Who ends it.
             status: The HTTP status that is going to answer the handshake, where none did.
         """
-        if not self.over:
+        if not self.over and not self.lost:
             if self.sent == UNANSWERED:
                 self._connection.handshake_status = status
             self.ending.record(code, "", by, final=False)
@@ -270,7 +301,7 @@ class Wire:
             ClientDisconnected: When strict, in place of the server's own error.
         """
         self._note_loss(error)
-        if self.strict:
+        if self.strict and not isinstance(error, WebSocketDisconnect):
             raise ClientDisconnected(detail=f"the client is gone: {error}", code=1006) from error
 
     def reports_end(self, error: BaseException) -> bool:
@@ -280,25 +311,45 @@ class Wire:
         exception that carries the close code (1006 is what Starlette makes of a failed send), and a
         group of nothing else.
         """
-        if self.received != DISCONNECTED and not self.evicted and self.loss is None:
+        if self._delivered is None and self._evicted is None and not self._losses:
             return False
         if isinstance(error, BaseExceptionGroup):
             group = cast("BaseExceptionGroup[BaseException]", error)
             return all(map(self.reports_end, group.exceptions))
-        return (
-            isinstance(error, WebSocketDisconnect)
-            or error is self.loss
-            or getattr(error, "code", None) in (self.ending.code or 1005, 1006)
-        )
+        if isinstance(error, WSPipeException):
+            return isinstance(error, WebSocketDisconnect)
+        if any(error is loss for loss in self._losses):
+            return True
+        told = [event["code"] for event in (self._delivered, self._evicted) if event is not None]
+        return getattr(error, "code", None) in [*told, 1006]
 
     def _note_loss(self, error: OSError) -> None:
-        self.loss = error
-        self.ending.record(1006, "", "unknown", final=False)
+        # The last few are enough to recognise; an application may go on sending for ever.
+        self._losses = (*self._losses[-7:], error)
+        code = error.code if isinstance(error, WebSocketDisconnect) else 1006
+        self.ending.record(code, "", "unknown", final=False)
 
-    def _judge(self, sender: Sender, event: Event, *, strict: bool = False) -> str | None:
+    def _note_disconnect(self, event: Event) -> None:
+        code, reason = disconnect_code(event), event.get("reason") or ""
+        self._delivered = {"code": code, "reason": reason}
+        self.ending.record(code, reason, who_closed(code))
+
+    def _restore_ending(self) -> None:
+        """Go back to what is known besides a close that failed."""
+        self.ending.forget()
+        if self._delivered is not None:
+            code = self._delivered["code"]
+            self.ending.record(code, self._delivered["reason"], who_closed(code))
+        elif self._losses:
+            self.ending.record(1006, "", "unknown", final=False)
+
+    def _judge(self, sender: Sender, event: Event) -> str | None:
+        return judge(sender, event, self._situation, strict=self.strict)
+
+    @property
+    def _situation(self) -> Situation:
         extensions = self._connection.scope.get("extensions") or ()
-        situation = Situation(self.received, self.sent, extensions)
-        return judge(sender, event, situation, strict=strict or self.strict)
+        return Situation(self.received, self.sent, extensions)
 
     def _update_open(self) -> None:
         self.open = self.received == CONNECTED and self.sent == ACCEPTED and self._evicted is None

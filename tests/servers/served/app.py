@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wspipe import WebSocket, websocket_app
 
 from served import handlers, plain
-from served.observation import gates, live, reports
+from served.observation import records
 
 if TYPE_CHECKING:
     from wspipe import Receive, Scope, Send
@@ -15,28 +15,31 @@ if TYPE_CHECKING:
 
 @websocket_app
 async def control(socket: WebSocket) -> None:
-    """Do what the test asks about the connections that it names."""
+    """Do to the named connections what the test asks for."""
     command, *names = await socket.receive_json()
-    if command == "report":
-        await socket.send_json([await reports[name] for name in names])
-    elif command == "evict":
-        for name in names:
-            await live[name].close(4003, "go away", by="operator")
-    elif command == "go on":
-        for name in names:
-            gates[name].set()
+    answer = []
+    for name in names:
+        record = records[name]
+        if command == "report":
+            await record.ended.wait()
+            answer.append(record.report)
+        elif command == "evict":
+            await record.connection.close(4003, "go away", by="operator")
+        elif command == "go on":
+            record.may_go_on.set()
+    await socket.send_json(answer)
+    # Hypercorn's trio worker dies where both sides close at the same moment: the client may.
+    await socket.receive()
 
 
 routes = {
     "/control": control,
-    **{f"/handlers/{handler.__name__}": handler for handler in handlers.conversations},
+    **{f"/handlers/{name}": app for name, app in handlers.conversations.items()},
     **{f"/plain/{name}": app for name, app in plain.conversations.items()},
 }
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Choose by the path; the lifespan is that of a pipeline with resources."""
-    if scope["type"] == "lifespan":
-        await handlers.echo(scope, receive, send)
-    else:
-        await routes[scope["path"]](scope, receive, send)
+    """Choose by the path; the lifespan goes to one that has a pipeline with resources."""
+    path = "/handlers/echo" if scope["type"] == "lifespan" else scope["path"]
+    await routes[path](scope, receive, send)

@@ -1,4 +1,4 @@
-"""The conversations, as handlers of `websocket_app`."""
+"""The conversations as handlers of `websocket_app`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wspipe import WebSocketDisconnect, websocket_app
 
-from served.observation import Turnstile, gates, name_of, note, pipeline, started
+from served.observation import Turnstile, pipeline, record_of
 
 if TYPE_CHECKING:
     from wspipe import WebSocket
@@ -27,20 +27,19 @@ async def echo_bytes(socket: WebSocket) -> None:
 
 
 @websocket_app(pipeline=pipeline)
-async def handshake(socket: WebSocket) -> None:
-    """Accept with all that an accept may have, and tell what came."""
+async def shake_hands(socket: WebSocket) -> None:
+    """Accept with all that an accept may have, and tell what the client asked for."""
     offered = socket.scope["subprotocols"]
     await socket.accept(offered[-1], {"x-answer": "yes"})
-    question = socket.headers["x-question"]
-    await socket.send_json({"question": question, "offered": offered, "started": started})
-    await socket.receive()
+    await socket.send_json({"question": socket.headers["x-question"], "offered": offered})
+    await socket.receive_text()
 
 
 @websocket_app(pipeline=pipeline)
 async def close(socket: WebSocket) -> None:
     """Close at the first message."""
     await socket.receive_text()
-    await socket.close(4002, "that was all, merci à tous")
+    await socket.close(4002, "merci à tous")
 
 
 @websocket_app(pipeline=pipeline)
@@ -58,18 +57,18 @@ async def fail(socket: WebSocket) -> None:
 @websocket_app(pipeline=pipeline)
 async def fail_early(socket: WebSocket) -> None:
     """Raise before the accept."""
-    raise RuntimeError(f"broken on purpose: {name_of(socket.scope)}")
+    raise RuntimeError(f"broken on purpose: {socket.query_params['name']}")
 
 
 @websocket_app(pipeline=pipeline)
 async def deny(socket: WebSocket) -> None:
-    """Deny with a response of its own."""
+    """Deny with a response."""
     await socket.send_denial_response(451, {"x-answer": "no"}, "not in this country")
 
 
 @websocket_app(pipeline=pipeline | Turnstile())
 async def rejected(_: WebSocket) -> None:
-    """Never run."""
+    """Never run: the turnstile rejects."""
     raise AssertionError("a rejected connection reached the application")
 
 
@@ -83,9 +82,9 @@ async def talk_on(socket: WebSocket) -> None:
 
 @websocket_app(pipeline=pipeline)
 async def talk_blindly(socket: WebSocket) -> None:
-    """Send without having received the disconnect."""
+    """Send when the test says so, without a look at what came meanwhile."""
     await socket.accept()
-    await gates[name_of(socket.scope)].wait()
+    await record_of(socket.scope).may_go_on.wait()
     await _send_some(socket)
 
 
@@ -94,11 +93,23 @@ async def _send_some(socket: WebSocket) -> None:
         for _ in range(10):
             await socket.send_text("is anyone there?")
     except WebSocketDisconnect as error:
-        note(socket.scope, f"{type(error).__name__}, OSError: {isinstance(error, OSError)}")
+        record_of(socket.scope).notes.append("OSError" if isinstance(error, OSError) else "other")
         raise
 
 
-conversations = [
-    echo, echo_bytes, handshake, close, end, fail, fail_early, deny, rejected, talk_on,
-    talk_blindly,
-]  # fmt: skip
+conversations = {
+    handler.__name__: handler
+    for handler in (
+        echo,
+        echo_bytes,
+        shake_hands,
+        close,
+        end,
+        fail,
+        fail_early,
+        deny,
+        rejected,
+        talk_on,
+        talk_blindly,
+    )
+}

@@ -1,25 +1,37 @@
-"""What the tests may know of a connection: what the pipeline around it saw."""
+"""The pipeline around every conversation, and what the tests may learn from it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from wspipe import ASGIConnection, Composable, ConnectionRejected, on_receive, on_send
 
 if TYPE_CHECKING:
     from wspipe import Event, Receive, Scope, Send
 
-reports: defaultdict[str, asyncio.Future[dict[str, Any]]] = defaultdict(asyncio.Future)
-"""The reports on the connections that have ended, by the name in their query."""
-live: dict[str, ASGIConnection] = {}
-"""The connections that have not ended."""
-gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-"""What the applications wait for that go on when the test says so."""
+
+@dataclass
+class Record:
+    """What is known of one connection, under the name that the test gave it."""
+
+    connection: ASGIConnection | None = None
+    notes: list[str] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    may_go_on: anyio.Event = field(default_factory=anyio.Event)
+
+
+records: defaultdict[str, Record] = defaultdict(Record)
 started: list[str] = []
-"""What was started with the server's lifespan."""
+
+
+def record_of(scope: Scope) -> Record:
+    """Give the record of a connection; its name is in the query."""
+    return records[scope["query_string"].decode().removeprefix("name=")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,7 @@ class Observer(Composable):
         self, connection: ASGIConnection, receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
         """Register the connection."""
-        live[name_of(connection.scope)] = connection
+        record_of(connection.scope).connection = connection
         connection.exit_stack.callback(_report, connection)
         return receive, send
 
@@ -39,63 +51,52 @@ class Observer(Composable):
         started.append("observer")
 
 
-@dataclass(frozen=True, slots=True)
-class Turnstile(Composable):
-    """Reject every connection."""
-
-    def __call__(
-        self, connection: ASGIConnection, receive: Receive, send: Send
-    ) -> tuple[Receive, Send]:
-        """Wrap nothing."""
-        return receive, send
-
-    async def admit(self, connection: ASGIConnection) -> None:
-        """Reject."""
-        raise ConnectionRejected(
-            429, {"retry-after": "3"}, f"no room for {connection.query_params['name']}"
-        )
+def _report(connection: ASGIConnection) -> None:
+    by, traffic, record = connection.closed_by, connection.traffic, record_of(connection.scope)
+    record.report = {
+        "extensions": sorted(connection.scope.get("extensions") or ()),
+        "started": started,
+        "status": connection.handshake_status,
+        "ending": [
+            connection.close_code,
+            connection.close_reason,
+            by if isinstance(by, str | None) else type(by).__name__,
+        ],
+        "received": [traffic.messages_received, traffic.bytes_received],
+        "sent": [traffic.messages_sent, traffic.bytes_sent],
+        "error": None if connection.error is None else repr(connection.error),
+        "notes": record.notes,
+    }
+    record.ended.set()
 
 
 @on_receive
-def drop_noise(event: Event, _: ASGIConnection) -> Event | None:
-    """Keep a kind of message from the application."""
+async def guard(event: Event, connection: ASGIConnection) -> Event | None:
+    """Keep one kind of message from the application, and close at another."""
+    if event.get("text") == "forbidden":
+        await connection.close(1008, "forbidden word", by="guard")
+        return None
     return None if event.get("text") == "noise" else event
 
 
 @on_send
-async def answer_in_french(event: Event, _: ASGIConnection) -> Event:
-    """Change a kind of message on its way to the client."""
+def translate(event: Event, _: ASGIConnection) -> Event:
+    """Change one kind of message on its way to the client."""
     return {**event, "text": "au revoir"} if event.get("text") == "goodbye" else event
 
 
-pipeline = Observer() | drop_noise | answer_in_french
+pipeline = Observer() | guard | translate
 
 
-def name_of(scope: Scope) -> str:
-    """Give the name that the test gave to the connection."""
-    name: str = scope["query_string"].decode().removeprefix("name=")
-    return name
+@dataclass(frozen=True, slots=True)
+class Turnstile(Composable):
+    """Reject every connection."""
 
+    def __call__(self, _: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        """Wrap nothing."""
+        return receive, send
 
-def note(scope: Scope, what: str) -> None:
-    """Add to the report something that only the application knows."""
-    scope.setdefault("state", {}).setdefault("notes", []).append(what)
-
-
-def _report(connection: ASGIConnection) -> None:
-    name, by = name_of(connection.scope), connection.closed_by
-    del live[name]
-    traffic = connection.traffic
-    reports[name].set_result(
-        {
-            "extensions": sorted(connection.scope.get("extensions") or ()),
-            "status": connection.handshake_status,
-            "code": connection.close_code,
-            "reason": connection.close_reason,
-            "by": by if isinstance(by, str | None) else type(by).__name__,
-            "received": [traffic.messages_received, traffic.bytes_received],
-            "sent": [traffic.messages_sent, traffic.bytes_sent],
-            "error": None if connection.error is None else repr(connection.error),
-            "notes": connection.scope.get("state", {}).get("notes", []),
-        }
-    )
+    async def admit(self, connection: ASGIConnection) -> None:
+        """Reject the connection."""
+        headers = {"retry-after": "3"}
+        raise ConnectionRejected(429, headers, f"no room for {connection.query_params['name']}")

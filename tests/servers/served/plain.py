@@ -1,4 +1,4 @@
-"""The same conversations, as plain ASGI applications behind a `PipelineMiddleware`."""
+"""The same conversations as plain ASGI applications behind a `PipelineMiddleware`."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING
 
 from wspipe import PipelineMiddleware
 
-from served.observation import Turnstile, gates, name_of, note, pipeline, started
+from served.observation import Turnstile, pipeline, record_of
 
 if TYPE_CHECKING:
     from wspipe import Receive, Scope, Send
 
 
 async def echo(_: Scope, receive: Receive, send: Send) -> None:
-    """Answer every message with the same message until the client leaves."""
+    """Answer each message with the same message until the client leaves."""
     await _accept(receive, send)
     while (event := await receive())["type"] == "websocket.receive":
         await send({**event, "type": "websocket.send"})
 
 
-async def handshake(scope: Scope, receive: Receive, send: Send) -> None:
-    """Accept with all that an accept may have, and tell what came."""
+async def shake_hands(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accept with all that an accept may have, and tell what the client asked for."""
     await receive()
     offered = scope["subprotocols"]
     headers = [(b"x-answer", b"yes")]
     await send({"type": "websocket.accept", "subprotocol": offered[-1], "headers": headers})
-    question = dict(scope["headers"])[b"x-question"].decode()
-    seen = {"question": question, "offered": offered, "started": started}
-    await send({"type": "websocket.send", "text": json.dumps(seen)})
+    answer = {"question": dict(scope["headers"])[b"x-question"].decode(), "offered": offered}
+    await send({"type": "websocket.send", "text": json.dumps(answer)})
     await receive()
 
 
@@ -36,14 +35,7 @@ async def close(_: Scope, receive: Receive, send: Send) -> None:
     """Close at the first message."""
     await _accept(receive, send)
     await receive()
-    reason = "that was all, merci à tous"
-    await send({"type": "websocket.close", "code": 4002, "reason": reason})
-
-
-async def end(_: Scope, receive: Receive, send: Send) -> None:
-    """Return at the first message."""
-    await _accept(receive, send)
-    await receive()
+    await send({"type": "websocket.close", "code": 4002, "reason": "merci à tous"})
 
 
 async def fail(_: Scope, receive: Receive, send: Send) -> None:
@@ -55,23 +47,30 @@ async def fail(_: Scope, receive: Receive, send: Send) -> None:
 async def fail_early(scope: Scope, receive: Receive, _: Send) -> None:
     """Raise before the accept."""
     await receive()
-    raise RuntimeError(f"broken on purpose: {name_of(scope)}")
+    raise RuntimeError(f"broken on purpose: {scope['query_string'].decode()}")
 
 
 async def deny(scope: Scope, receive: Receive, send: Send) -> None:
-    """Deny with a response of its own, where the server can."""
+    """Deny with a response, where the server can."""
     await receive()
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close"})
         return
     headers = [(b"x-answer", b"no")]
     await send({"type": "websocket.http.response.start", "status": 451, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b"not in this country"})
+
+
+async def deny_in_parts(_: Scope, receive: Receive, send: Send) -> None:
+    """Deny with a response whose body comes in two parts."""
+    await receive()
+    await send({"type": "websocket.http.response.start", "status": 451, "headers": []})
     await send({"type": "websocket.http.response.body", "body": b"not in ", "more_body": True})
     await send({"type": "websocket.http.response.body", "body": b"this country"})
 
 
 async def rejected(_: Scope, __: Receive, ___: Send) -> None:
-    """Never run."""
+    """Never run: the turnstile rejects."""
     raise AssertionError("a rejected connection reached the application")
 
 
@@ -84,9 +83,9 @@ async def talk_on(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def talk_blindly(scope: Scope, receive: Receive, send: Send) -> None:
-    """Send without having received the disconnect."""
+    """Send when the test says so, without a look at what came meanwhile."""
     await _accept(receive, send)
-    await gates[name_of(scope)].wait()
+    await record_of(scope).may_go_on.wait()
     await _send_some(scope, send)
 
 
@@ -100,13 +99,23 @@ async def _send_some(scope: Scope, send: Send) -> None:
         for _ in range(10):
             await send({"type": "websocket.send", "text": "is anyone there?"})
     except Exception as error:
-        note(scope, f"{type(error).__name__}, OSError: {isinstance(error, OSError)}")
+        record_of(scope).notes.append("OSError" if isinstance(error, OSError) else repr(error))
         raise
 
 
 conversations = {
     app.__name__: PipelineMiddleware(app, pipeline=pipeline)
-    for app in (echo, handshake, close, end, fail, fail_early, deny, talk_on, talk_blindly)
+    for app in (
+        echo,
+        shake_hands,
+        close,
+        fail,
+        fail_early,
+        deny,
+        deny_in_parts,
+        talk_on,
+        talk_blindly,
+    )
 }
 conversations["echo_bytes"] = conversations["echo"]
 conversations["rejected"] = PipelineMiddleware(rejected, pipeline=pipeline | Turnstile())

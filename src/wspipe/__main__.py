@@ -1,0 +1,5 @@
+"""`python -m wspipe` is the command `wspipe`."""
+
+from wspipe.cli import main
+
+main()

@@ -1,0 +1,144 @@
+"""A connection assembled from its class's pipeline, which can also be its own runner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+
+from wspipe.connection import ASGIConnection, Auth, User, empty_receive, empty_send
+from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
+from wspipe.judgement import kind_of
+from wspipe.pipeline import Pipeline
+from wspipe.state_machine import ACCEPT, DISCONNECTED, UNANSWERED
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from anyio import Lock
+
+    from wspipe.types import Event, Middleware, Receive, Scope, Send
+
+
+class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
+    """A connection whose receive and send are the pipeline of its class; the base of `WebSocket`.
+
+    Args:
+        scope: The ASGI scope.
+        receive: Gives the server's next event.
+        send: Takes an event to the server.
+    """
+
+    __slots__ = ("_bare_receive", "_bare_send", "_chain", "_ends", "_handshake", "_live_wire")
+
+    pipeline: ClassVar[Pipeline] = Pipeline().with_wire(strict=True)
+    """The pipeline that the class is assembled from, its wire stage included."""
+    runs_itself: ClassVar[bool] = True
+    """Whether the pipeline is assembled and the connection's end run here, by no wspipe runner."""
+
+    def __init_subclass__(cls, *, pipeline: Middleware | None = None, **kwargs: Any) -> None:
+        """Take the pipeline of the subclass.
+
+        Args:
+            pipeline: A pipeline or a single middleware; left out, the class inherits.
+            **kwargs: For other base classes.
+        """
+        super().__init_subclass__(**kwargs)
+        if "pipeline" in cls.__dict__:
+            raise ImproperlyConfiguredException(
+                detail=f"give the pipeline as class {cls.__name__}(..., pipeline=...), "
+                "not as an attribute in its body"
+            )
+        if pipeline is not None:
+            cls.pipeline = Pipeline(pipeline).with_wire(strict=True)
+
+    def __init__(
+        self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
+    ) -> None:
+        super().__init__(scope, receive, send)
+        self._handshake: Lock | None = None
+        if self.runs_itself:
+            self.assemble()
+
+    def assemble(self) -> None:
+        """Compose the class's pipeline around the receive and send given so far.
+
+        A runner calls this for a class that does not run itself, so that a stage which fails here
+        does not keep the others from their end.
+        """
+        receive, send = self.receive, self.send
+        self._chain = self.pipeline(self, empty_receive, empty_send)
+        wire = self._live_wire = self.wire
+        self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
+        # What `receive` and `send` are while no stage wraps them: see `receive_text`.
+        self._bare_receive = self._ends[0] if self._chain[0] == wire.receive else None
+        self._bare_send = self._ends[1] if self._chain[1] == wire.send else None
+        self.receive = self.receive_wrapper(receive)
+        self.send = self.send_wrapper(send)
+
+    def receive_wrapper(self, receive: Receive) -> Receive:
+        """Give the receive side of the class's pipeline around `receive`.
+
+        The pipeline is composed once; this binds its far end. A subclass may override it and
+        wrap what `super()` gives.
+
+        Args:
+            receive: Gives the server's next event.
+        """
+        self._live_wire.receive_end = receive
+        return self._ends[0]
+
+    def send_wrapper(self, send: Send) -> Send:
+        """Give the send side of the class's pipeline around `send`.
+
+        The pipeline is composed once; this binds its far end. A subclass may override it and
+        wrap what `super()` gives.
+
+        Args:
+            send: Takes an event to the server.
+        """
+        self._live_wire.send_end = send
+        return self._ends[1]
+
+    # The end of the connection, where no wspipe runner is there to run it.
+
+    async def __aenter__(self) -> Self:
+        """Enter a block at whose end the connection's end runs."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Run the connection's end."""
+        return await self.finish(error)
+
+    async def _receive_to_end(self) -> Event:
+        try:
+            return await self._chain[0]()
+        finally:
+            if not self._live_wire.open:
+                await self._end_received()
+
+    async def _send_to_end(self, event: Event) -> None:
+        wire = self._live_wire
+        if wire.sent == UNANSWERED and kind_of(event) == ACCEPT:
+            await self._admit()
+        try:
+            await self._chain[1](event)
+        finally:
+            if wire.over or wire.lost:
+                await self.finish(None)
+
+    async def _end_received(self) -> None:
+        wire = self._live_wire
+        if self.runs_itself and (wire.received == DISCONNECTED or wire.evicted):
+            await self.finish(None)
+
+    async def _admit(self) -> None:
+        try:
+            await self.pipeline.admit(self)
+        except ConnectionRejected as rejection:
+            await self._live_wire.reject(rejection)
+            await self.finish(None)
+            raise

@@ -1,0 +1,178 @@
+"""A headless Chromium, driven by the Chrome DevTools Protocol over a WebSocket."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import pytest
+from websockets.sync.client import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TIMEOUT = 20.0
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-background-timer-throttling",
+    "--disable-component-update",
+    "--disable-renderer-backgrounding",
+    "--disable-sync",
+    "--remote-debugging-port=0",
+)
+
+# Looks whenever the page changes, and gives up with what the page shows.
+WAIT = """
+new Promise((resolve, reject) => {
+  const look = () => { if (CONDITION) { observer.disconnect(); resolve(true); } };
+  const observer = new MutationObserver(look);
+  observer.observe(document, {
+    subtree: true, childList: true, characterData: true, attributes: true,
+  });
+  setTimeout(() => reject(new Error(document.body.innerText)), TIMEOUT);
+  look();
+})
+"""
+
+
+class Tab:
+    """A page in the browser."""
+
+    def __init__(self, url: str) -> None:
+        self._socket = connect(url, open_timeout=TIMEOUT, max_size=None)
+        self._numbers = count(1)
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            # Events come in between the answers.
+            answer = json.loads(self._socket.recv(2 * TIMEOUT))
+            if answer.get("id") == number:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                return answer["result"]
+
+    def evaluate(self, expression: str) -> Any:
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, (expression, answer["result"].get("description"))
+        return answer["result"].get("value")
+
+    def wait(self, condition: str) -> None:
+        timeout = str(round(TIMEOUT * 1000))
+        self.evaluate(WAIT.replace("CONDITION", condition).replace("TIMEOUT", timeout))
+
+    def text(self, element_id: str) -> str:
+        return self.evaluate(f"document.getElementById({element_id!r}).textContent")
+
+    def wait_for_text(self, element_id: str, text: str) -> None:
+        self.wait(f"document.getElementById({element_id!r}).textContent.includes({text!r})")
+
+    def click(self, element_id: str) -> None:
+        self.wait(f"!document.getElementById({element_id!r}).disabled")
+        self.evaluate(f"document.getElementById({element_id!r}).click()")
+
+    def fill(self, element_id: str, text: str) -> None:
+        self.evaluate(f"document.getElementById({element_id!r}).value = {json.dumps(text)}")
+
+    def screenshot(self, path: Path) -> None:
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def running_browser(program: str, profile: Path) -> Iterator[str]:
+    """Run a browser and give the address of its DevTools."""
+    browser = subprocess.Popen(
+        [program, *OPTIONS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: (profile / "DevToolsActivePort").exists(), browser)
+        port = (profile / "DevToolsActivePort").read_text().split()[0]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        browser.terminate()
+        browser.wait(TIMEOUT)
+
+
+def open_tab(devtools: str, url: str) -> Tab:
+    request = Request(f"{devtools}/json/new?{url}", method="PUT")  # noqa: S310 - it is http
+    with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - it is http
+        return Tab(json.load(response)["webSocketDebuggerUrl"])
+
+
+@contextmanager
+def running_demo(logs: Path) -> Iterator[str]:
+    """Run `wspipe demo` and give the address of its page."""
+    with logs.open("wb") as output:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "wspipe", "demo", "--port", "0", "--json"], stdout=output
+        )
+    try:
+        wait_until(lambda: logs.read_bytes().endswith(b"\n"), demo)
+        yield json.loads(logs.read_text().splitlines()[0])["url"]
+    finally:
+        demo.terminate()
+        demo.wait(TIMEOUT)
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert process.poll() is None, f"{process.args} ended with {process.returncode}"
+        assert time.monotonic() < deadline, f"{process.args} was not ready in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        reason = f"no browser found: none of {', '.join(NAMES)} is on the PATH"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with running_browser(program, tmp_path_factory.mktemp("browser")) as address:
+        yield address
+
+
+@pytest.fixture
+def demo_url(tmp_path: Path) -> Iterator[str]:
+    with running_demo(tmp_path / "demo.jsonl") as url:
+        yield url
+
+
+@pytest.fixture
+def new_tab(devtools: str, demo_url: str) -> Iterator[Callable[[], Tab]]:
+    """Open a tab with the demo's page, connected."""
+    with ExitStack() as tabs:
+
+        def open_page() -> Tab:
+            tab = open_tab(devtools, demo_url)
+            tabs.callback(tab.close)
+            tab.wait("document.body && document.body.dataset.state === 'open'")
+            return tab
+
+        yield open_page

@@ -1,0 +1,159 @@
+"""Real servers as subprocesses, and visits to them by a real client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from uvicorn.config import WS_PROTOCOLS
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from websockets.http11 import Response
+
+_UVICORN = "uvicorn served.app:app --port {port} --ws"
+COMMANDS = {
+    **{
+        f"uvicorn-{name}": f"{_UVICORN} {name}"
+        for name in WS_PROTOCOLS
+        if name not in {"auto", "none"}
+    },
+    "hypercorn": "hypercorn served.app:app --bind 127.0.0.1:{port}",
+    "hypercorn-trio": "hypercorn served.app:app --bind 127.0.0.1:{port} --worker-class trio",
+    "granian": "granian served.app:app --interface asgi --port {port}",
+    "daphne": "daphne served.app:app --bind 127.0.0.1 --port {port}",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    name: str
+    port: int
+    log: Path
+
+    def connect(self, path: str, **options: Any) -> connect:
+        """Make a connection, to be awaited or entered."""
+        return connect(
+            f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=2**22, **options
+        )
+
+    def visit(self, style: str) -> Visit:
+        """Prepare a visit to the conversations in one style: handlers or plain."""
+        return Visit(self, style)
+
+    async def control(self, command: str, *names: str) -> list[Any]:
+        """Have the application report on connections, evict them or let them go on."""
+        async with asyncio.timeout(10), self.connect("/control") as client:
+            await client.send(json.dumps([command, *names]))
+            answer: list[Any] = json.loads(await client.recv())
+            return answer
+
+    async def logged(self, text: str) -> None:
+        """Wait until the server has logged something."""
+        async with asyncio.timeout(10):
+            while text not in self.log.read_text():
+                await asyncio.sleep(0.02)  # a file has no event to wait for
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One connection, with a name by which the application knows it."""
+
+    server: Server
+    style: str
+    name: str = field(default_factory=lambda: uuid4().hex)
+
+    def connect(self, conversation: str, **options: Any) -> connect:
+        """Connect to a conversation."""
+        return self.server.connect(f"/{self.style}/{conversation}?name={self.name}", **options)
+
+    async def refusal(self, conversation: str) -> Response:
+        """Try to connect, and give the response that refuses it."""
+        with pytest.raises(InvalidStatus) as refused:
+            await self.connect(conversation)
+        return refused.value.response
+
+    async def report(self) -> dict[str, Any]:
+        """Give what the pipeline saw, once the connection has ended."""
+        [report] = await self.server.control("report", self.name)
+        return report
+
+
+@pytest.fixture(scope="session", params=COMMANDS)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("server") / f"{request.param}.log"
+    port = _free_port()
+    command = [sys.executable, "-m", *COMMANDS[request.param].format(port=port).split()]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _wait_until_open(port, process, log)
+        yield Server(request.param, port, log)
+    finally:
+        _stop(process)
+    # Ours are all about the end of a conversation, which is no news for a server.
+    assert "wspipe.exceptions" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture(params=["handlers", "plain"])
+def visit(server: Server, request: pytest.FixtureRequest) -> Visit:
+    return server.visit(request.param)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    server = getattr(item, "funcargs", {}).get("server")
+    if report.failed and server is not None:
+        lines = server.log.read_text().splitlines()
+        report.sections.append((f"last lines of {server.name}", "\n".join(lines[-40:])))
+    return report
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"the server did not start:\n{log.read_text()}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # the session is its own: it and its workers
+        process.wait()

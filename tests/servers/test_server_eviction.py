@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.servers.conftest import Visit
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_close_from_another_task_ends_a_waiting_receive(visit: Visit) -> None:
+    async with asyncio.timeout(5), visit.connect("echo") as client:
+        await client.send("hello")
+        await client.recv()
+        # From here on the application waits in receive.
+        await visit.server.control("evict", visit.name)
+        await client.wait_closed()
+    # Daphne sends no reason (WebSocketProtocol.serverClose takes the code only).
+    reason = "" if visit.server.name == "daphne" else "go away"
+    assert (client.close_code, client.close_reason) == (4003, reason)
+    report = await visit.report()
+    assert report["ending"] == [4003, "go away", "operator"]
+    assert report["error"] is None
+
+
+async def test_a_stage_closes_while_it_handles_a_message(visit: Visit) -> None:
+    async with asyncio.timeout(5), visit.connect("echo") as client:
+        await client.send("forbidden")
+        await client.wait_closed()
+    reason = "" if visit.server.name == "daphne" else "forbidden word"
+    assert (client.close_code, client.close_reason) == (1008, reason)
+    report = await visit.report()
+    assert report["ending"] == [1008, "forbidden word", "guard"]
+    assert report["received"] == [1, len("forbidden")]
+    assert report["sent"] == [0, 0]
+    assert report["error"] is None

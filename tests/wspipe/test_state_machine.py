@@ -1,0 +1,211 @@
+"""The table of the state machine against the ASGI specification, written down a second time."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wspipe.exceptions import ClientDisconnected, ProtocolError
+from wspipe.judgement import Situation, judge
+from wspipe.state_machine import RULES, TRANSITIONS, legal_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.wspipe.conftest import Bench
+
+    from wspipe.state_machine import Rule
+
+EVENTS: dict[str, dict[str, Any]] = {
+    "connect": {"type": "websocket.connect"},
+    "receive": {"type": "websocket.receive", "text": "hello"},
+    "disconnect": {"type": "websocket.disconnect", "code": 1001},
+    "accept": {"type": "websocket.accept"},
+    "send": {"type": "websocket.send", "bytes": b"hello"},
+    "close": {"type": "websocket.close", "code": 1000},
+    "deny": {"type": "websocket.http.response.start", "status": 403},
+    "body": {"type": "websocket.http.response.body", "body": b"no", "more_body": True},
+}
+NAMES = {str(event["type"]): name for name, event in EVENTS.items()}
+
+# Received so far, answered so far: what the server may send, what the application may send.
+LEGAL = {
+    ("waiting for connect", "unanswered"): ("connect", "accept close deny"),
+    ("waiting for connect", "accepted"): ("connect", "send close"),
+    ("waiting for connect", "closed"): ("connect", ""),
+    ("waiting for connect", "denying"): ("connect", "body"),
+    ("waiting for connect", "rejected"): ("connect", ""),
+    ("connected", "unanswered"): ("disconnect", "accept close deny"),
+    ("connected", "accepted"): ("receive disconnect", "send close"),
+    ("connected", "closed"): ("receive disconnect", ""),
+    ("connected", "denying"): ("disconnect", "body"),
+    ("connected", "rejected"): ("disconnect", ""),
+    ("disconnected", "unanswered"): ("disconnect", "accept close deny"),
+    ("disconnected", "accepted"): ("disconnect", "send close"),
+    ("disconnected", "closed"): ("disconnect", ""),
+    ("disconnected", "denying"): ("disconnect", "body"),
+    ("disconnected", "rejected"): ("disconnect", ""),
+}
+SENDERS = ("server", "application")
+LEGAL_STEPS = {
+    (sender, name, *state)
+    for state, sides in LEGAL.items()
+    for sender, names in zip(SENDERS, sides, strict=True)
+    for name in names.split()
+}
+ALL_STEPS = {(sender, name, *state) for sender, name, state in product(SENDERS, EVENTS, LEGAL)}
+NO_DENIAL = LEGAL_STEPS - {step for step in LEGAL_STEPS if step[1] in {"deny", "body"}}
+
+DENIAL = ("websocket.http.response",)
+
+
+def follow(name: str, sent: str) -> str:
+    """Say where an event leads: the next state of its sender's side."""
+    if name == "close":
+        return "closed" if sent == "accepted" else "rejected"
+    return {
+        "connect": "connected",
+        "receive": "connected",
+        "disconnect": "disconnected",
+        "accept": "accepted",
+        "send": "accepted",
+        "deny": "denying",
+        "body": "denying",
+    }[name]
+
+
+def legal_types(sender: str, received: str, sent: str) -> set[str]:
+    return {EVENTS[name]["type"] for name in LEGAL[received, sent][SENDERS.index(sender)].split()}
+
+
+def row_name(rule: Rule) -> str:
+    return f"{rule.sender}-{NAMES[rule.event]}-{rule.then}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=row_name)
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_row_passes_its_event_in_each_of_its_states(rule: Rule, *, strict: bool) -> None:
+    name = NAMES[rule.event]
+    states = list(product(rule.received, rule.sent))
+    assert states
+    for received, sent in states:
+        assert (rule.sender, name, received, sent) in LEGAL_STEPS
+        situation = Situation(received, sent, DENIAL)
+        then = judge(rule.sender, EVENTS[name], situation, strict=strict)
+        assert then == rule.then == follow(name, sent)
+
+
+def test_the_rows_together_are_the_specification() -> None:
+    steps = [
+        (rule.sender, NAMES[rule.event], received, sent)
+        for rule in RULES
+        for received, sent in product(rule.received, rule.sent)
+    ]
+    assert set(steps) == LEGAL_STEPS
+    assert len(steps) == len(LEGAL_STEPS), "two rows speak of the same step"
+
+
+def test_the_look_up_table_has_what_the_rows_have() -> None:
+    table = {
+        (sender, NAMES[event], received, sent): then
+        for (sender, event, received, sent), then in TRANSITIONS.items()
+    }
+    assert table == {step: follow(step[1], step[3]) for step in LEGAL_STEPS}
+
+
+@pytest.mark.parametrize(
+    ("sender", "name", "received", "sent"), sorted(ALL_STEPS - LEGAL_STEPS), ids=str
+)
+def test_what_is_in_no_row_is_refused(sender: Any, name: str, received: str, sent: str) -> None:
+    event = EVENTS[name]
+    with pytest.raises(ProtocolError) as caught:
+        judge(sender, event, Situation(received, sent, DENIAL), strict=False)
+    error = caught.value
+    assert (error.sender, error.event, error.state) == (
+        sender,
+        event["type"],
+        f"{received}, {sent}",
+    )
+    assert set(error.legal) == legal_types(sender, received, sent)
+    assert f"the {sender} sent {event['type']!r}" in str(error)
+    assert f"{received} and {sent}" in str(error)
+    assert str(error).endswith(f"legal from it here: {', '.join(error.legal) or 'nothing'}")
+
+
+@pytest.mark.parametrize(("sender", "name", "received", "sent"), sorted(LEGAL_STEPS - NO_DENIAL))
+def test_a_denial_needs_the_extension(sender: Any, name: str, received: str, sent: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        judge(sender, EVENTS[name], Situation(received, sent, ("tls",)), strict=False)
+    assert set(caught.value.legal) == legal_types(sender, received, sent) - {
+        EVENTS["deny"]["type"],
+        EVENTS["body"]["type"],
+    }
+
+
+@pytest.mark.parametrize(("received", "sent"), LEGAL)
+@pytest.mark.parametrize("sender", SENDERS)
+def test_the_legal_events_are_listed_once_each(sender: Any, received: str, sent: str) -> None:
+    denial = legal_events(sender, received, sent, denial=True)
+    assert sorted(denial) == sorted(legal_types(sender, received, sent))
+    plain = legal_events(sender, received, sent, denial=False)
+    assert plain == tuple(kind for kind in denial if NAMES[kind] not in {"deny", "body"})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("received", "sent"), LEGAL)
+@pytest.mark.parametrize("strict", [False, True])
+async def test_the_wire_goes_by_the_table(
+    make_bench: Callable[..., Bench], received: str, sent: str, *, strict: bool
+) -> None:
+    for name, event in EVENTS.items():
+        bench = await make_bench(strict=strict).reach(received, sent)
+        before = len(bench.server.offered)
+        if received == "disconnected":
+            # The one thing that the table leaves open: see test_wire.py.
+            if strict:
+                with pytest.raises(ClientDisconnected):
+                    await bench.send(event)
+            else:
+                await bench.send(event)
+        elif ("application", name, received, sent) in LEGAL_STEPS:
+            await bench.send(event)
+            assert bench.server.offered[before:] == [event]
+            assert (bench.wire.received, bench.wire.sent) == (received, follow(name, sent))
+        else:
+            with pytest.raises(ProtocolError, match=f"the application sent '{event['type']}'"):
+                await bench.send(event)
+            assert bench.server.offered[before:] == []
+            assert (bench.wire.received, bench.wire.sent) == (received, sent)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("received", "sent"), [state for state in LEGAL if "dis" not in state[0]])
+@pytest.mark.parametrize("strict", [False, True])
+async def test_the_wire_judges_the_server_by_the_table(
+    make_bench: Callable[..., Bench], received: str, sent: str, *, strict: bool
+) -> None:
+    for name, event in EVENTS.items():
+        bench = await make_bench(strict=strict).reach(received, sent)
+        if ("server", name, received, sent) in LEGAL_STEPS:
+            assert await bench.hear(event) is event
+            assert (bench.wire.received, bench.wire.sent) == (follow(name, sent), sent)
+        else:
+            with pytest.raises(ProtocolError, match=f"the server sent '{event['type']}'"):
+                await bench.hear(event)
+            assert (bench.wire.received, bench.wire.sent) == (received, sent)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("sent", ["unanswered", "accepted", "closed", "denying", "rejected"])
+async def test_the_server_may_only_repeat_the_disconnect(
+    make_bench: Callable[..., Bench], sent: str
+) -> None:
+    for name, event in EVENTS.items():
+        bench = await make_bench().reach("disconnected", sent)
+        if name == "disconnect":
+            assert await bench.hear(event) is event
+        else:
+            with pytest.raises(ProtocolError, match=r"legal from it here: websocket\.disconnect$"):
+                await bench.hear(event)
