@@ -25,6 +25,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"wspipe {release}"
+html_static_path = ["_static"]
+html_css_files = ["output.css"]
 myst_heading_anchors = 3
 
 autodoc_default_options = {"members": True}

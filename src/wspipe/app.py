@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from anyio import move_on_after
 
 from wspipe import lifespan
+from wspipe.connection import CLOSE_TIMEOUT
 from wspipe.exceptions import (
     ConnectionRejected,
     ImproperlyConfiguredException,
@@ -21,7 +22,6 @@ from wspipe.payload import is_sendable_code
 from wspipe.pipeline import Pipeline, StateValidation, is_async
 from wspipe.state_machine import ACCEPTED, DENIAL_BODY, DENYING, UNANSWERED
 from wspipe.websocket import WebSocket
-from wspipe.wire import CLOSE_TIMEOUT
 
 if TYPE_CHECKING:
     from wspipe.types import Middleware, Receive, Scope, Send
@@ -66,15 +66,7 @@ class WebSocketApp:
 
     async def _serve(self, socket: WebSocket) -> None:
         try:
-            socket.assemble()
-            try:
-                await self.pipeline.admit(socket)
-                await self.handler(socket)
-            except ConnectionRejected as rejection:
-                if socket.wire.sent != UNANSWERED:
-                    raise
-                await socket.wire.reject(rejection)
-            await _end_returned(socket)
+            await self._converse(socket)
         except BaseException as error:
             code, by = _ending_of(error)
             if socket.wire.sent == UNANSWERED:
@@ -90,6 +82,18 @@ class WebSocketApp:
                 return
             raise
         await socket.finish(None)
+
+    async def _converse(self, socket: WebSocket) -> None:
+        if socket.assembly_error is not None:
+            raise socket.assembly_error
+        try:
+            await self.pipeline.admit(socket)
+            await self.handler(socket)
+        except ConnectionRejected as rejection:
+            if socket.wire.sent != UNANSWERED:
+                raise
+            await socket.wire.reject(rejection)
+        await _end_returned(socket)
 
 
 def _run_by_us(websocket_class: type[WebSocket], pipeline: Middleware | None) -> type[WebSocket]:

@@ -27,12 +27,23 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         send: Takes an event to the server.
     """
 
-    __slots__ = ("_bare_receive", "_bare_send", "_chain", "_ends", "_handshake", "_live_wire")
+    __slots__ = (
+        "_bare_receive",
+        "_bare_send",
+        "_chain",
+        "_ends",
+        "_handshake",
+        "_live_wire",
+        "assembly_error",
+    )
+
+    assembly_error: Exception | None
+    """What a stage raised while the pipeline was composed, for the runner to raise."""
 
     pipeline: ClassVar[Pipeline] = Pipeline().with_wire(strict=True)
     """The pipeline that the class is assembled from, its wire stage included."""
     runs_itself: ClassVar[bool] = True
-    """Whether the pipeline is assembled and the connection's end run here, by no wspipe runner."""
+    """Whether the end of the connection runs here, because no wspipe runner does it."""
 
     def __init_subclass__(cls, *, pipeline: Middleware | None = None, **kwargs: Any) -> None:
         """Take the pipeline of the subclass.
@@ -55,16 +66,15 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
     ) -> None:
         super().__init__(scope, receive, send)
         self._handshake: Lock | None = None
-        if self.runs_itself:
-            self.assemble()
+        self.assembly_error = None
+        try:
+            self._assemble(receive, send)
+        except Exception as error:
+            if self.runs_itself:
+                raise
+            self.assembly_error = error
 
-    def assemble(self) -> None:
-        """Compose the class's pipeline around the receive and send given so far.
-
-        A runner calls this for a class that does not run itself, so that a stage which fails here
-        does not keep the others from their end.
-        """
-        receive, send = self.receive, self.send
+    def _assemble(self, receive: Receive, send: Send) -> None:
         self._chain = self.pipeline(self, empty_receive, empty_send)
         wire = self._live_wire = self.wire
         self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, cast
 
+from anyio import move_on_after
 from typing_extensions import TypeVar
 
 from wspipe.datastructures import Address, State
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from wspipe.types import Event, Receive, Scope, Send
     from wspipe.wire import Wire
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that a server has to take a close that wspipe sends by itself."""
 
 User = TypeVar("User", default=Any)
 Auth = TypeVar("Auth", default=Any)
@@ -158,7 +162,7 @@ class ASGIConnection(Generic[User, Auth]):
         wire = self._wire
         if wire is None:
             return "init"
-        if wire.over or self.ending.code == 1006:
+        if wire.over or wire.lost:
             return "disconnect"
         if wire.received == WAITING and wire.sent == UNANSWERED:
             return "init"
@@ -220,7 +224,8 @@ class ASGIConnection(Generic[User, Auth]):
         Raises:
             ProtocolError: The code may not be sent.
         """
-        await self.wire.close(code, reason or "", by)
+        with move_on_after(CLOSE_TIMEOUT):
+            await self.wire.close(code, reason or "", by)
 
     async def finish(self, error: BaseException | None) -> bool:
         """Run the end of the connection; for whoever runs the application.

@@ -69,7 +69,7 @@ def url_of(scope: Scope) -> URL:
 
 def base_url_of(scope: Scope) -> URL:
     """Put together the URL of the application's root, which ends in a slash."""
-    root_path: str = scope.get("app_root_path") or scope.get("root_path", "")
+    root_path: str = scope.get("app_root_path", scope.get("root_path", ""))
     return _build(scope, _quote(root_path.rstrip("/") + "/"), "")
 
 

@@ -15,12 +15,11 @@ from ipaddress import (
     IPv6Network,
 )
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
+
+import orjson
 
 from wspipe.exceptions import SerializationException
-
-if TYPE_CHECKING:
-    import orjson
 
 Serializer: TypeAlias = Callable[[Any], Any]
 """Turns a value that orjson does not know into one that it does, or raises `TypeError`."""
@@ -72,16 +71,26 @@ def default_serializer(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form; give a serializer that knows it")
 
 
-def not_serializable(value: Any, error: orjson.JSONEncodeError) -> SerializationException:
-    """Make the error for a value without a JSON form.
+def encode_json(value: Any, serializer: Serializer) -> bytes:
+    """Serialize a value whose keys may be other than plain strings, as `json.dumps` does.
+
+    Numbers, dates and subclasses of `str`, such as the keys of a multidict. orjson is slower with
+    them, so it is asked without them first.
 
     Args:
         value: The value.
-        error: What orjson says.
+        serializer: Handles what orjson does not.
+
+    Raises:
+        SerializationException: The value has no JSON form.
     """
-    return SerializationException(
-        detail=f"cannot send {type(value).__name__} as JSON: {error.__cause__ or error}", code=1011
-    )
+    try:
+        return orjson.dumps(value, serializer, orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise SerializationException(
+            detail=f"cannot send {type(value).__name__} as JSON: {error.__cause__ or error}",
+            code=1011,
+        ) from error
 
 
 def not_json(error: orjson.JSONDecodeError) -> SerializationException:

@@ -17,7 +17,7 @@ from wspipe.exceptions import (
 )
 from wspipe.headers import HeadersInput, header_list
 from wspipe.payload import truncate_reason
-from wspipe.serialization import Serializer, default_serializer, not_json, not_serializable
+from wspipe.serialization import Serializer, default_serializer, encode_json, not_json
 from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, UNANSWERED, WAITING
 from wspipe.tally import disconnect_code
 
@@ -278,8 +278,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         """
         try:
             encoded = orjson.dumps(data, serializer)
-        except orjson.JSONEncodeError as error:
-            raise not_serializable(data, error) from error
+        except orjson.JSONEncodeError:
+            encoded = encode_json(data, serializer)
         if mode == "text":
             return self.send_text(encoded.decode())
         if encoding == "utf-8":

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from anyio import move_on_after
+from typing import TYPE_CHECKING, Any, cast
 
 from wspipe.exceptions import (
     ClientDisconnected,
@@ -41,9 +39,6 @@ if TYPE_CHECKING:
     from wspipe.connection import ASGIConnection
     from wspipe.exceptions import ConnectionRejected
     from wspipe.types import Event, Receive, Send
-
-CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that a server has to take a close from the middle."""
 
 
 class Wire:
@@ -188,6 +183,7 @@ class Wire:
         # server answers as it would without us.
         then = None if self.received == DISCONNECTED else self._judge("application", event)
         ends = then is not None and self._move(event, then)
+        moved = self.sent
         try:
             await self.send_end(event)
         except OSError as error:
@@ -198,7 +194,7 @@ class Wire:
         except Exception:
             if ends:
                 self._restore_ending()
-            if then is not None and self.sent != before:
+            if then is not None and self.sent == moved:
                 self.sent = before
                 self._update_open()
             raise
@@ -240,7 +236,7 @@ class Wire:
     async def close(self, code: int, reason: str, by: object) -> None:
         """Close from the middle: the server gets the close, the application a disconnect.
 
-        Does nothing where the conversation is over. The server has `CLOSE_TIMEOUT` seconds.
+        Does nothing where the conversation is over.
         """
         if self.over:
             return
@@ -255,8 +251,7 @@ class Wire:
         self._update_open()
         self.ending.record(code, reason, by)
         try:
-            with move_on_after(CLOSE_TIMEOUT):
-                await self.send_end(event)
+            await self.send_end(event)
         except OSError as error:
             self._restore_ending()
             self._note_loss(error)

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
@@ -20,6 +20,9 @@ from websockets.sync.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from websockets.sync.client import ClientConnection
 
 TIMEOUT = 20.0
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -54,19 +57,20 @@ new Promise((resolve, reject) => {
 class Tab:
     """A page in the browser."""
 
-    def __init__(self, url: str) -> None:
-        self._socket = connect(url, open_timeout=TIMEOUT, max_size=None)
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
         self._numbers = count(1)
+        self._events: list[dict[str, Any]] = []
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            # Events come in between the answers.
             answer = json.loads(self._socket.recv(2 * TIMEOUT))
             if answer.get("id") == number:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
+            self._events.append(answer)  # events come in between the answers
 
     def evaluate(self, expression: str) -> Any:
         answer = self.call(
@@ -92,12 +96,14 @@ class Tab:
     def fill(self, element_id: str, text: str) -> None:
         self.evaluate(f"document.getElementById({element_id!r}).value = {json.dumps(text)}")
 
+    def complaints(self) -> list[dict[str, Any]]:
+        """Give what the browser's console would show, once `Log` and `Runtime` are enabled."""
+        kinds = {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
+        return [event for event in self._events if event["method"] in kinds]
+
     def screenshot(self, path: Path) -> None:
         answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(answer["data"]))
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @contextmanager
@@ -109,33 +115,44 @@ def running_browser(program: str, profile: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: (profile / "DevToolsActivePort").exists(), browser)
-        port = (profile / "DevToolsActivePort").read_text().split()[0]
+        port_file = profile / "DevToolsActivePort"
+        wait_until(lambda: port_file.exists() and "\n" in port_file.read_text(), browser)
+        port = port_file.read_text().split()[0]
         yield f"http://127.0.0.1:{port}"
     finally:
         browser.terminate()
         browser.wait(TIMEOUT)
 
 
-def open_tab(devtools: str, url: str) -> Tab:
+@contextmanager
+def open_tab(devtools: str, url: str) -> Iterator[Tab]:
     request = Request(f"{devtools}/json/new?{url}", method="PUT")  # noqa: S310 - it is http
     with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - it is http
-        return Tab(json.load(response)["webSocketDebuggerUrl"])
+        address = json.load(response)["webSocketDebuggerUrl"]
+    with connect(address, open_timeout=TIMEOUT, max_size=None) as socket:
+        yield Tab(socket)
+
+
+@dataclass
+class Demo:
+    """A running `wspipe demo` and the address of its page."""
+
+    process: subprocess.Popen[bytes]
+    url: str
 
 
 @contextmanager
-def running_demo(logs: Path) -> Iterator[str]:
-    """Run `wspipe demo` and give the address of its page."""
+def running_demo(logs: Path) -> Iterator[Demo]:
     with logs.open("wb") as output:
-        demo = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "wspipe", "demo", "--port", "0", "--json"], stdout=output
         )
     try:
-        wait_until(lambda: logs.read_bytes().endswith(b"\n"), demo)
-        yield json.loads(logs.read_text().splitlines()[0])["url"]
+        wait_until(lambda: logs.read_bytes().endswith(b"\n"), process)
+        yield Demo(process, json.loads(logs.read_text().splitlines()[0])["url"])
     finally:
-        demo.terminate()
-        demo.wait(TIMEOUT)
+        process.terminate()
+        process.wait(TIMEOUT)
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
@@ -159,19 +176,18 @@ def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def demo_url(tmp_path: Path) -> Iterator[str]:
-    with running_demo(tmp_path / "demo.jsonl") as url:
-        yield url
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    with running_demo(tmp_path / "demo.jsonl") as demo:
+        yield demo
 
 
 @pytest.fixture
-def new_tab(devtools: str, demo_url: str) -> Iterator[Callable[[], Tab]]:
+def new_tab(devtools: str, demo: Demo) -> Iterator[Callable[[], Tab]]:
     """Open a tab with the demo's page, connected."""
     with ExitStack() as tabs:
 
         def open_page() -> Tab:
-            tab = open_tab(devtools, demo_url)
-            tabs.callback(tab.close)
+            tab = tabs.enter_context(open_tab(devtools, demo.url))
             tab.wait("document.body && document.body.dataset.state === 'open'")
             return tab
 

@@ -46,13 +46,42 @@ class Server:
 
     name: str
     port: int
+    process: subprocess.Popen[bytes]
     log: Path
+
+    @classmethod
+    def start(cls, name: str, folder: Path) -> Server:
+        """Start a server and wait until it listens."""
+        log, port = folder / f"{name}.log", _free_port()
+        command = [sys.executable, "-m", *COMMANDS[name].format(port=port).split()]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+        server = cls(name, port, process, log)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                return server
+            time.sleep(0.05)
+        server.stop()
+        pytest.fail(f"{name} did not start:\n{log.read_text()}")
+
+    def stop(self) -> None:
+        """Ask the server to end, and make it if it does not."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            # The session is the server's own, so these are the server and its workers.
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def connect(self, path: str, **options: Any) -> connect:
         """Make a connection, to be awaited or entered."""
-        return connect(
-            f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=2**22, **options
-        )
+        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=2**22, **options)
 
     def visit(self, style: str) -> Visit:
         """Prepare a visit to the conversations in one style: handlers or plain."""
@@ -68,8 +97,8 @@ class Server:
     async def logged(self, text: str) -> None:
         """Wait until the server has logged something."""
         async with asyncio.timeout(10):
-            while text not in self.log.read_text():
-                await asyncio.sleep(0.02)  # a file has no event to wait for
+            while text not in self.log.read_text():  # noqa: ASYNC110 - a file has no event
+                await asyncio.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -100,25 +129,27 @@ class Visit:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("server") / f"{request.param}.log"
-    port = _free_port()
-    command = [sys.executable, "-m", *COMMANDS[request.param].format(port=port).split()]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        _wait_until_open(port, process, log)
-        yield Server(request.param, port, log)
-    finally:
-        _stop(process)
-    # Ours are all about the end of a conversation, which is no news for a server.
-    assert "wspipe.exceptions" not in log.read_text(), log.read_text()
+    """Give a server that all tests share."""
+    server = Server.start(request.param, tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+    # That a conversation is over is no news for a server.
+    log = server.log.read_text()
+    assert "wspipe.exceptions.WebSocketDisconnect" not in log, log
+    assert "wspipe.exceptions.ClientDisconnected" not in log, log
+
+
+@pytest.fixture(params=COMMANDS)
+def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """Give a server that the test may stop."""
+    server = Server.start(request.param, tmp_path)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=["handlers", "plain"])
 def visit(server: Server, request: pytest.FixtureRequest) -> Visit:
+    """Give a visit in each style."""
     return server.visit(request.param)
 
 
@@ -126,8 +157,10 @@ def visit(server: Server, request: pytest.FixtureRequest) -> Visit:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the server's output where a test fails."""
     report = yield
-    server = getattr(item, "funcargs", {}).get("server")
+    arguments = getattr(item, "funcargs", {})
+    server = arguments.get("server") or arguments.get("own_server")
     if report.failed and server is not None:
         lines = server.log.read_text().splitlines()
         report.sections.append((f"last lines of {server.name}", "\n".join(lines[-40:])))
@@ -139,21 +172,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"the server did not start:\n{log.read_text()}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # the session is its own: it and its workers
-        process.wait()

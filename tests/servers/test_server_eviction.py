@@ -16,7 +16,7 @@ async def test_a_close_from_another_task_ends_a_waiting_receive(visit: Visit) ->
         await client.send("hello")
         await client.recv()
         # From here on the application waits in receive.
-        await visit.server.control("evict", visit.name)
+        await visit.server.control("evict with 4003", visit.name)
         await client.wait_closed()
     # Daphne sends no reason (WebSocketProtocol.serverClose takes the code only).
     reason = "" if visit.server.name == "daphne" else "go away"
@@ -31,9 +31,22 @@ async def test_a_stage_closes_while_it_handles_a_message(visit: Visit) -> None:
         await client.send("forbidden")
         await client.wait_closed()
     reason = "" if visit.server.name == "daphne" else "forbidden word"
-    assert (client.close_code, client.close_reason) == (1008, reason)
+    assert (client.close_code, client.close_reason) == (4008, reason)
     report = await visit.report()
-    assert report["ending"] == [1008, "forbidden word", "guard"]
+    assert report["ending"] == [4008, "forbidden word", "guard"]
     assert report["received"] == [1, len("forbidden")]
     assert report["sent"] == [0, 0]
+    assert report["error"] is None
+
+
+async def test_a_close_with_a_code_of_the_protocol(visit: Visit) -> None:
+    async with asyncio.timeout(5), visit.connect("echo") as client:
+        await client.send("hello")
+        await client.recv()
+        await visit.server.control("evict with 1008", visit.name)
+        await client.wait_closed()
+    # Daphne refuses what is not 1000 or from 3000 up (autobahn, WebSocketProtocol.sendClose).
+    assert client.close_code == (1000 if visit.server.name == "daphne" else 1008)
+    report = await visit.report()
+    assert report["ending"] == [1008, "go away", "operator"]
     assert report["error"] is None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wspipe import WebSocket, websocket_app
-
 from served import handlers, plain
 from served.observation import records
+
+from wspipe import WebSocket, websocket_app
 
 if TYPE_CHECKING:
     from wspipe import Receive, Scope, Send
@@ -23,8 +23,9 @@ async def control(socket: WebSocket) -> None:
         if command == "report":
             await record.ended.wait()
             answer.append(record.report)
-        elif command == "evict":
-            await record.connection.close(4003, "go away", by="operator")
+        elif command.startswith("evict with "):
+            code = int(command.removeprefix("evict with "))
+            await record.connection.close(code, "go away", by="operator")
         elif command == "go on":
             record.may_go_on.set()
     await socket.send_json(answer)

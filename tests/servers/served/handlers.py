@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wspipe import WebSocketDisconnect, websocket_app
-
 from served.observation import Turnstile, pipeline, record_of
+
+from wspipe import WebSocketDisconnect, websocket_app
 
 if TYPE_CHECKING:
     from wspipe import WebSocket

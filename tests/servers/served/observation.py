@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -68,13 +70,15 @@ def _report(connection: ASGIConnection) -> None:
         "notes": record.notes,
     }
     record.ended.set()
+    # For a test that stops the server, and so cannot ask it.
+    sys.stderr.write(f"ended {json.dumps(record.report['ending'])}\n")
 
 
 @on_receive
 async def guard(event: Event, connection: ASGIConnection) -> Event | None:
     """Keep one kind of message from the application, and close at another."""
     if event.get("text") == "forbidden":
-        await connection.close(1008, "forbidden word", by="guard")
+        await connection.close(4008, "forbidden word", by="guard")
         return None
     return None if event.get("text") == "noise" else event
 

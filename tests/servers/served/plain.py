@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from wspipe import PipelineMiddleware
-
 from served.observation import Turnstile, pipeline, record_of
+
+from wspipe import PipelineMiddleware
 
 if TYPE_CHECKING:
     from wspipe import Receive, Scope, Send

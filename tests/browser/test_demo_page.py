@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+EXACT = "document.getElementById('tally-check').dataset.exact === 'true'"
+
+
+def say(tab: Any, name: str, text: str) -> None:
+    tab.fill("name", name)
+    tab.fill("message", text)
+    tab.click("send")
+
+
+def test_two_tabs_chat(new_tab: Callable[[], Any]) -> None:
+    ada, grace = new_tab(), new_tab()
+    ada.wait_for_text("room", "2 tabs")
+    say(ada, "Ada", "hello :)")
+    for tab in (ada, grace):
+        tab.wait_for_text("messages", "hello 🙂")
+        assert tab.text("messages") == "Adahello 🙂"
+    say(grace, "Grace", "hello back")
+    ada.wait_for_text("messages", "Gracehello back")
+
+
+def test_what_people_say_is_never_markup(new_tab: Callable[[], Any]) -> None:
+    tab = new_tab()
+    markup = "<img src=x onerror=\"document.title='broken'\"><b>bold</b>"
+    say(tab, f"Ada{markup}", markup)
+    tab.wait_for_text("messages", "<b>bold</b>")
+    assert tab.text("messages") == f"Ada{markup}{markup}"
+    assert tab.evaluate("document.querySelectorAll('#messages :not(li, strong)').length") == 0
+    assert tab.evaluate("document.title") == "wspipe demo"
+
+
+def test_the_panel_shows_what_the_pipeline_knows(new_tab: Callable[[], Any]) -> None:
+    tab = new_tab()
+    tab.wait("document.getElementById('connection-id').textContent.match(/^[0-9a-f]{16}$/)")
+    tab.wait_for_text("connection-state", "connect")
+    tab.wait_for_text("messages-sent", "2")
+    assert tab.text("messages-received") == "0"
+    say(tab, "Ada", "hello")
+    tab.wait_for_text("connection-state", "receive")
+    assert tab.text("messages-received") == "1"
+    tab.wait(EXACT)
+    assert "on_receive(smile)" in tab.text("stages")
+
+
+def test_an_illegal_event_is_refused(new_tab: Callable[[], Any]) -> None:
+    tab = new_tab()
+    tab.click("illegal")
+    tab.wait_for_text("refusal", "ProtocolError: the application sent 'websocket.accept'")
+    say(tab, "Ada", "still here")
+    tab.wait_for_text("messages", "still here")
+
+
+def test_a_flood_is_counted_exactly(new_tab: Callable[[], Any]) -> None:
+    tab = new_tab()
+    tab.click("flood")
+    tab.wait_for_text("flood-result", "counted 1,000 messages there and 1,000 back in ")
+    tab.wait(EXACT)
+    assert tab.text("messages-received") == "1,000"
+    assert tab.text("messages-sent") == "1,002"
+    assert tab.evaluate("document.getElementById('messages').children.length") == 0
+
+
+def test_a_disconnect_shows_how_the_connection_ended(new_tab: Callable[[], Any]) -> None:
+    tab = new_tab()
+    first = tab.text("connection-id")
+    tab.click("disconnect")
+    tab.wait_for_text("end-by", "client")
+    assert tab.text("end-code") == "1000"
+    assert tab.text("end-reason") == "the tab disconnected"
+    tab.wait_for_text("connection-state", "disconnect")
+    assert tab.text("status") == "not connected"
+
+    tab.click("connect")
+    tab.wait("document.body.dataset.state === 'open'")
+    tab.wait(f"document.getElementById('connection-id').textContent !== {first!r}")
+    say(tab, "Ada", "back again")
+    tab.wait_for_text("messages", "back again")
+
+
+def test_a_stopped_demo_shows_code_1001(new_tab: Callable[[], Any], demo: Any) -> None:
+    tab = new_tab()
+    demo.process.terminate()
+    tab.wait_for_text("end-code", "1001")
+    assert tab.text("end-reason") == "the demo was stopped"
+    tab.wait_for_text("end-by", "the demo does not answer")
+
+
+def test_the_page_logs_no_error(new_tab: Callable[[], Any]) -> None:
+    tab = new_tab()
+    tab.call("Log.enable")
+    tab.call("Runtime.enable")
+    tab.click("flood")
+    tab.wait_for_text("flood-result", "counted")
+    tab.click("disconnect")
+    tab.wait_for_text("end-by", "client")
+    assert tab.complaints() == []
+
+
+def test_a_missing_browser_skips_with_a_reason_but_fails_in_ci(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        f"{__file__}::test_two_tabs_chat",
+    ]
+    environment = {**os.environ, "PATH": str(tmp_path), "CI": ""}
+    skipped = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert skipped.returncode == 0
+    assert "no browser found: none of chromium, chromium-browser" in skipped.stdout
+    failed = subprocess.run(
+        command,
+        env={**environment, "CI": "true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert failed.returncode == 1

@@ -1,0 +1,141 @@
+"""The programs in `examples/`, loaded or served, and the pages in `docs/`, taken apart."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+DOCS = ROOT / "docs"
+PATIENCE = 30
+"""Seconds after which a process that a test waits for is killed, and its output ends."""
+
+_FENCE = re.compile(r"^(```+)([^\n`]*)\n(.*?)^\1[ ]*$", re.MULTILINE | re.DOTALL)
+_OPTION = re.compile(r"^:([a-z-]+): *(.*)\n", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """A fenced block of a page: `{code-block} text` has the language `text`."""
+
+    language: str
+    options: dict[str, str]
+    body: str
+
+
+def _blocks(page: Path) -> list[Block]:
+    found = []
+    for _, info, body in _FENCE.findall(page.read_text(encoding="utf-8")):
+        options = dict(_OPTION.findall(body)) if info.startswith("{") else {}
+        if options:
+            body = _OPTION.sub("", body).removeprefix("\n")  # noqa: PLW2901 - the options are no text
+        found.append(Block(info.removeprefix("{code-block} ").strip(), options, body))
+    return found
+
+
+@pytest.fixture
+def blocks() -> Callable[[Path], list[Block]]:
+    """Take the fenced blocks out of a Markdown page."""
+    return _blocks
+
+
+@pytest.fixture
+def shown() -> Callable[[str], str]:
+    """Find the text of the block with a name, in any page."""
+
+    def find(name: str) -> str:
+        pages = DOCS.rglob("*.md")
+        (text,) = [b.body for p in pages for b in _blocks(p) if b.options.get("name") == name]
+        return text
+
+    return find
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Load a program afresh, by its name."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=EXAMPLES,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    ) as process:
+        alarm = threading.Timer(PATIENCE, process.kill)
+        alarm.start()
+        try:
+            yield process
+        finally:
+            alarm.cancel()
+            process.kill()
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    """Run a module of Python in `examples/`; its output ends when it does, or after `PATIENCE`."""
+    return _running
+
+
+class Server:
+    """A running uvicorn."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert process.stdout is not None
+        self._output = process.stdout
+        self._lines: list[str] = []
+        for line in self._output:
+            self._lines.append(line)
+            if found := re.search(r"running on http://(127\.0\.0\.1:\d+)", line):
+                self.address = found[1]
+                return
+        pytest.fail(f"the server did not start:\n{''.join(self._lines)}")
+
+    def stop(self) -> str:
+        """Stop it, and give what it printed."""
+        self._process.terminate()
+        self._lines.extend(self._output)
+        return "".join(self._lines)
+
+
+@pytest.fixture
+def serve() -> Callable[[str], Any]:
+    """Serve a program on a free port by uvicorn's command line."""
+
+    @contextmanager
+    def serving(target: str) -> Iterator[Server]:
+        with _running("uvicorn", target, "--port", "0") as process:
+            yield Server(process)
+
+    return serving

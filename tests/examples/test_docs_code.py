@@ -1,0 +1,62 @@
+"""The Python code in the pages runs, and prints what the pages show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wspipe.state_machine import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES_WITH_CODE = [
+    page for page in sorted(DOCS.rglob("*.md")) if "```python" in page.read_text(encoding="utf-8")
+]
+
+
+def stripped(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_the_pages_that_have_code_are_found() -> None:
+    names = {page.stem for page in PAGES_WITH_CODE}
+    assert names >= {"first-pipeline", "first-interceptor", "order", "state-machine"}
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=lambda page: page.stem)
+def test_the_code_of_a_page_prints_what_the_page_shows(
+    page: Path, blocks: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    found = blocks(page)
+    assert sum(block.language == "python" for block in found) == page.read_text(
+        encoding="utf-8"
+    ).count("```python\n")
+    for block, following in zip(found, [*found[1:], None], strict=True):
+        if block.language == "python":
+            exec(compile(block.body, str(page), "exec"), namespace)  # noqa: S102 - our own pages
+            expected = following.body if following and following.language == "text" else ""
+            if following and following.options:
+                expected = ""
+            assert stripped(capsys.readouterr().out) == stripped(expected)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_a_shown_output_follows_code_or_has_a_name(page: Path, blocks: Callable[..., Any]) -> None:
+    found = blocks(page)
+    for block, preceding in zip(found, [None, *found[:-1]], strict=True):
+        if block.language == "text" and "name" not in block.options:
+            assert preceding is not None
+            assert preceding.language == "python"
+
+
+def test_the_picture_has_every_state_and_event_of_the_table() -> None:
+    picture = (DOCS / "explanation" / "state-machine.svg").read_text(encoding="utf-8")
+    for rule in RULES:
+        for state in {rule.then, *rule.received, *rule.sent}:
+            assert f">{state}<" in picture
+        assert f">{rule.event.removeprefix('websocket.')}<" in picture

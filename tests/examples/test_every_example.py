@@ -1,0 +1,64 @@
+"""Each program runs as its docstring says, and is shown in the documentation."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = sorted((ROOT / "examples").rglob("*.py"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def command_of(program: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(program.read_text(encoding="utf-8"))) or ""
+    (command,) = re.findall(r"^    (\S.*)$", docstring, re.MULTILINE)
+    return command
+
+
+def test_there_are_programs_and_pages() -> None:
+    assert len(PROGRAMS) >= 6
+    assert len(PAGES) >= 6
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_the_command_in_the_docstring_runs_the_program(
+    program: Path, serve: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    match command_of(program).split():
+        case ["uvicorn", target] if target == f"{program.stem}:app":
+            with serve(target) as server:
+                log = server.stop()
+            assert "Application startup complete" in log
+            assert "Application shutdown complete" in log
+            assert "Traceback" not in log
+        case ["python", "-m", "pytest", *arguments] if program.name in arguments:
+            with run("pytest", *arguments, "-p", "no:cacheprovider") as process:
+                report = process.communicate()[0]
+            assert process.returncode == 0, report
+            assert re.search(r"^[1-9]\d* passed", report, re.MULTILINE)
+        case unknown:
+            pytest.fail(f"the docstring of {program.name} has no command that we know: {unknown}")
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_the_program_and_its_command_are_in_the_documentation(
+    program: Path, blocks: Callable[..., Any]
+) -> None:
+    included = set()
+    commands = set()
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language.startswith("{literalinclude}"):
+                included.add((page.parent / block.language.split()[1]).resolve())
+            if block.language == "console":
+                commands.update(line.removeprefix("$ ") for line in block.body.splitlines())
+    assert program in included
+    assert command_of(program) in commands
