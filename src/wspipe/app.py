@@ -70,7 +70,8 @@ class WebSocketApp:
         except BaseException as error:
             code, by = _ending_of(error)
             if socket.wire.sent == UNANSWERED:
-                socket.wire.plan_end(None, by, status=_failure(by).status_in(socket.scope))
+                status = _failure(by).status_in(socket.scope)
+                socket.wire.plan_end(1011 if status == 403 else None, by, status=status)
             else:
                 socket.wire.plan_end(code, by)
             expected = socket.wire.reports_end(error)

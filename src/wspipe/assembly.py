@@ -75,7 +75,7 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
             self.assembly_error = error
 
     def _assemble(self, receive: Receive, send: Send) -> None:
-        self._chain = self.pipeline(self, empty_receive, empty_send)
+        self._chain = self.pipeline(self, receive, send)
         wire = self._live_wire = self.wire
         self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
         # What `receive` and `send` are while no stage wraps them: see `receive_text`.

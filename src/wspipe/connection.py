@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, cast
 
@@ -9,7 +10,7 @@ from anyio import move_on_after
 from typing_extensions import TypeVar
 
 from wspipe.datastructures import Address, State
-from wspipe.exceptions import ImproperlyConfiguredException
+from wspipe.exceptions import ImproperlyConfiguredException, ProtocolError
 from wspipe.exit_stack import ExitStack
 from wspipe.request import base_url_of, cookies_of, headers_of, query_params_of, url_of
 from wspipe.state_machine import UNANSWERED, WAITING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from wspipe.types import Event, Receive, Scope, Send
     from wspipe.wire import Wire
+
+_logger = logging.getLogger("wspipe")
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a server has to take a close that wspipe sends by itself."""
@@ -214,7 +217,8 @@ class ASGIConnection(Generic[User, Auth]):
 
         A receive that is waiting at that moment ends when the server reports the end, as ASGI has
         it. Granian takes no close at all while the application waits in receive: there this gives
-        up after 5 seconds, and the connection ends with the client's next message.
+        up after 5 seconds, and the connection ends with the client's next message. Daphne takes
+        only the codes 1000 and 3000 to 4999: there any other becomes 1000, with a warning.
 
         Args:
             code: The close code; before the accept, servers answer 403 instead.
@@ -225,7 +229,16 @@ class ASGIConnection(Generic[User, Auth]):
             ProtocolError: The code may not be sent.
         """
         with move_on_after(CLOSE_TIMEOUT):
-            await self.wire.close(code, reason or "", by)
+            try:
+                await self.wire.close(code, reason or "", by)
+            except ProtocolError:
+                raise
+            except Exception as error:
+                # Daphne takes 1000 and 3000 to 4999 only. Whatever the code, it has to end.
+                if code == 1000:
+                    raise
+                _logger.warning("the server refuses close code %s: %s; closing 1000", code, error)
+                await self.wire.close(1000, reason or "", by)
 
     async def finish(self, error: BaseException | None) -> bool:
         """Run the end of the connection; for whoever runs the application.

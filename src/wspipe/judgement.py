@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wspipe.exceptions import ProtocolError
 from wspipe.payload import CHECKS
-from wspipe.state_machine import DENIAL_EXTENSION, EVENTS, TRANSITIONS, Sender, legal_events
+from wspipe.state_machine import (
+    DENIAL_EXTENSION,
+    EVENTS,
+    LENIENT_TRANSITIONS,
+    TRANSITIONS,
+    Sender,
+    legal_events,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,7 +59,8 @@ def judge(sender: Sender, event: Event, situation: Situation, *, strict: bool) -
     if kind is None:
         problem = f"sent {event!r}, which is no event: a dict with a 'type'"
         raise _refusal(sender, repr(event), situation, problem)
-    then = TRANSITIONS.get((sender, kind, received, sent))
+    transitions = TRANSITIONS if strict else LENIENT_TRANSITIONS
+    then = transitions.get((sender, kind, received, sent))
     if then is None and kind not in EVENTS and _is_of_extension(kind, extensions):
         return None
     if then is None or (kind.startswith(DENIAL_EXTENSION) and DENIAL_EXTENSION not in extensions):

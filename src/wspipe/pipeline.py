@@ -274,6 +274,8 @@ def _check_middleware(middleware: object, position: int) -> None:
 
 def is_async(function: object) -> bool:
     """Tell whether calling something gives a coroutine: an async function, or such an object."""
+    if isinstance(function, type):
+        return False
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
     )

@@ -61,13 +61,16 @@ def default_serializer(value: Any) -> Any:
     for base in type(value).__mro__:
         if base in _ENCODERS:
             return _ENCODERS[base](value)
-    if hasattr(value, "__struct_fields__"):
-        # Only msgspec makes such a class, so that it is imported already.
-        return sys.modules["msgspec"].to_builtins(value, str_keys=True, enc_hook=default_serializer)
-    if hasattr(value, "__pydantic_serializer__"):
-        return value.model_dump(mode="json")
-    if hasattr(value, "__fields_set__"):
-        return value.dict()
+    # The marks of an instance; a class of these kinds has them too.
+    if not isinstance(value, type):
+        if hasattr(value, "__struct_fields__"):
+            # Only msgspec makes such a class, so that it is imported already.
+            to_builtins = sys.modules["msgspec"].to_builtins
+            return to_builtins(value, str_keys=True, enc_hook=default_serializer)
+        if hasattr(value, "__pydantic_serializer__"):
+            return value.model_dump(mode="json")
+        if hasattr(value, "__fields_set__"):
+            return value.dict()
     raise TypeError(f"{type(value).__name__} has no JSON form; give a serializer that knows it")
 
 

@@ -98,10 +98,11 @@ class Client:
         try:
             event = await self._from_app.receive()
         except anyio.EndOfStream:
-            raise WebSocketDisconnect(detail="the application has ended", code=1006) from None
+            code = self.close_code or 1006
+            raise WebSocketDisconnect(detail="the application has ended", code=code) from None
         if event["type"] == CLOSE:
-            code: int = event.get("code", 1000)
-            self.close_code, self.close_reason = code, event.get("reason") or ""
+            self.close_code = code = event.get("code", 1000)
+            self.close_reason = event.get("reason") or ""
             raise WebSocketDisconnect(detail=self.close_reason, code=code)
         data: str | bytes = event["text"] if event.get("text") is not None else event["bytes"]
         return data
@@ -176,6 +177,7 @@ async def connect(app: ASGIApp, url: str = "/", **options: Any) -> AsyncGenerato
     to_app, app_receives = anyio.create_memory_object_stream[Any](inf)
     app_sends, from_app = anyio.create_memory_object_stream[Any](inf)
     failures: list[Exception] = []
+    answer: Event | ConnectionDenied | None = None
     to_app.send_nowait({"type": "websocket.connect"})
 
     async def send(event: Event) -> None:
@@ -199,31 +201,35 @@ async def connect(app: ASGIApp, url: str = "/", **options: Any) -> AsyncGenerato
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(run)
-                client = await _handshake(to_app, from_app)
-                yield client
-                await client.close()
+                answer = await _answer(from_app)
+                if isinstance(answer, ConnectionDenied):
+                    to_app.send_nowait({"type": "websocket.disconnect", "code": 1006})
+                else:
+                    client = Client(answer.get("subprotocol"), answer["headers"], to_app, from_app)
+                    yield client
+                    await client.close()
         except BaseExceptionGroup as group:
             # The group has one member: what the block raised. `run` raises nothing.
             raise group.exceptions[0] from None
         finally:
             if failures:
                 raise failures[0]
+    if isinstance(answer, ConnectionDenied):
+        raise answer
 
 
-async def _handshake(
-    to_app: MemoryObjectSendStream[Event], from_app: MemoryObjectReceiveStream[Event]
-) -> Client:
+async def _answer(from_app: MemoryObjectReceiveStream[Event]) -> Event | ConnectionDenied:
     try:
         event = await from_app.receive()
     except anyio.EndOfStream:
-        raise ConnectionDenied(500) from None
+        return ConnectionDenied(500)
     if event["type"] == ACCEPT:
-        return Client(event.get("subprotocol"), event.get("headers", ()), to_app, from_app)
+        return {"headers": (), **event}
     if event["type"] == CLOSE:
-        raise ConnectionDenied(403, code=event.get("code", 1000), reason=event.get("reason") or "")
+        return ConnectionDenied(403, code=event.get("code", 1000), reason=event.get("reason") or "")
     body = b""
     async for part in from_app:
         body += part.get("body", b"")
         if not part.get("more_body", False):
             break
-    raise ConnectionDenied(event["status"], event.get("headers", ()), body)
+    return ConnectionDenied(event["status"], event.get("headers", ()), body)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypeVar, overload
 
 import orjson
 from anyio import Lock
@@ -22,9 +23,11 @@ from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, UNANSWERED, WAITING
 from wspipe.tally import disconnect_code
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from wspipe.types import Event
+
+T = TypeVar("T")
 
 Mode: TypeAlias = Literal["text", "binary"]
 
@@ -179,33 +182,21 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         except orjson.JSONDecodeError as error:
             raise not_json(error) from error
 
-    async def iter_text(self) -> AsyncIterator[str]:
+    def iter_text(self) -> AsyncIterator[str]:
         """Receive text messages until the conversation is over."""
-        try:
-            while True:
-                yield await self.receive_text()
-        except WebSocketDisconnect:
-            return
+        return _Messages(self.receive_text)
 
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
+    def iter_bytes(self) -> AsyncIterator[bytes]:
         """Receive binary messages until the conversation is over."""
-        try:
-            while True:
-                yield await self.receive_bytes()
-        except WebSocketDisconnect:
-            return
+        return _Messages(self.receive_bytes)
 
-    async def iter_json(self, mode: Mode = "text") -> AsyncIterator[Any]:
+    def iter_json(self, mode: Mode = "text") -> AsyncIterator[Any]:
         """Receive JSON messages until the conversation is over.
 
         Args:
             mode: The kind of frame to expect.
         """
-        try:
-            while True:
-                yield await self.receive_json(mode)
-        except WebSocketDisconnect:
-            return
+        return _Messages(partial(self.receive_json, mode))
 
     async def send_data(
         self, data: str | bytes, mode: Mode = "text", encoding: str = "utf-8"
@@ -245,9 +236,11 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             try:
                 await wire.send_end(event)
             except OSError as error:
-                if self.runs_itself:
-                    await self.finish(None)
-                wire.lose(error)
+                try:
+                    wire.lose(error)
+                finally:
+                    if self.runs_itself:
+                        await self.finish(None)
                 raise
             traffic = wire.traffic
             traffic.messages_sent += 1
@@ -305,6 +298,24 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 detail=f"{other} frame came where {expected} was expected", code=1003
             )
         return data
+
+
+class _Messages(Generic[T]):
+    """Messages until the end. Not a generator, which would have to be closed after a `break`."""
+
+    __slots__ = ("_receive",)
+
+    def __init__(self, receive: Callable[[], Awaitable[T]]) -> None:
+        self._receive = receive
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._receive()
+        except WebSocketDisconnect:
+            raise StopAsyncIteration from None
 
 
 def _key(mode: Mode) -> Literal["text", "bytes"]:

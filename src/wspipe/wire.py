@@ -256,6 +256,10 @@ class Wire:
             self._restore_ending()
             self._note_loss(error)
             return
+        except Exception:
+            self._restore_ending()
+            self.sent = before
+            raise
         if before == UNANSWERED:
             self._answered(event)
 
@@ -263,6 +267,8 @@ class Wire:
         """Deny the connection for a middleware whose `admit` said so; close it where accepted."""
         if self.received == WAITING:
             await self.receive()
+        if self.over:
+            return
         by = self.blame if rejection.by is None else rejection.by
         if self.sent != UNANSWERED:
             await self.close(rejection.code, rejection.reason, by)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -101,10 +100,6 @@ class Tab:
         kinds = {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
         return [event for event in self._events if event["method"] in kinds]
 
-    def screenshot(self, path: Path) -> None:
-        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(answer["data"]))
-
 
 @contextmanager
 def running_browser(program: str, profile: Path) -> Iterator[str]:
@@ -128,9 +123,10 @@ def running_browser(program: str, profile: Path) -> Iterator[str]:
 def open_tab(devtools: str, url: str) -> Iterator[Tab]:
     request = Request(f"{devtools}/json/new?{url}", method="PUT")  # noqa: S310 - it is http
     with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - it is http
-        address = json.load(response)["webSocketDebuggerUrl"]
-    with connect(address, open_timeout=TIMEOUT, max_size=None) as socket:
+        page = json.load(response)
+    with connect(page["webSocketDebuggerUrl"], open_timeout=TIMEOUT, max_size=None) as socket:
         yield Tab(socket)
+    urlopen(f"{devtools}/json/close/{page['id']}", timeout=TIMEOUT).close()  # noqa: S310
 
 
 @dataclass
@@ -163,15 +159,25 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) 
         time.sleep(0.02)
 
 
+def find_browser() -> str:
+    """Find a browser; without one skip the test, but fail it in CI."""
+    for name in NAMES:
+        if program := shutil.which(name):
+            return program
+    reason = f"no browser found: none of {', '.join(NAMES)} is on the PATH"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def browser_finder() -> Callable[[], str]:
+    return find_browser
+
+
 @pytest.fixture(scope="session")
 def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        reason = f"no browser found: none of {', '.join(NAMES)} is on the PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with running_browser(program, tmp_path_factory.mktemp("browser")) as address:
+    with running_browser(find_browser(), tmp_path_factory.mktemp("browser")) as address:
         yield address
 
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 EXACT = "document.getElementById('tally-check').dataset.exact === 'true'"
 
@@ -106,27 +104,19 @@ def test_the_page_logs_no_error(new_tab: Callable[[], Any]) -> None:
     assert tab.complaints() == []
 
 
-def test_a_missing_browser_skips_with_a_reason_but_fails_in_ci(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        f"{__file__}::test_two_tabs_chat",
-    ]
-    environment = {**os.environ, "PATH": str(tmp_path), "CI": ""}
-    skipped = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert skipped.returncode == 0
-    assert "no browser found: none of chromium, chromium-browser" in skipped.stdout
-    failed = subprocess.run(
-        command,
-        env={**environment, "CI": "true"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert failed.returncode == 1
+def test_a_missing_browser_skips_with_a_reason(
+    browser_finder: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no browser found: none of chromium"):
+        browser_finder()
+
+
+def test_a_missing_browser_fails_in_ci(
+    browser_finder: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no browser found: none of chromium"):
+        browser_finder()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 DOCS = ROOT / "docs"
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which a process that a test waits for is killed, and its output ends."""
 
 _FENCE = re.compile(r"^(```+)([^\n`]*)\n(.*?)^\1[ ]*$", re.MULTILINE | re.DOTALL)

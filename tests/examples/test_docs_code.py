@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,26 @@ import pytest
 from wspipe.state_machine import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES_WITH_CODE = [
     page for page in sorted(DOCS.rglob("*.md")) if "```python" in page.read_text(encoding="utf-8")
 ]
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """Interrupt code that does not end."""
+
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
 
 
 def stripped(text: str) -> list[str]:
@@ -27,6 +42,7 @@ def test_the_pages_that_have_code_are_found() -> None:
     assert names >= {"first-pipeline", "first-interceptor", "order", "state-machine"}
 
 
+@pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=lambda page: page.stem)
 def test_the_code_of_a_page_prints_what_the_page_shows(
     page: Path, blocks: Callable[..., Any], capsys: pytest.CaptureFixture[str]
@@ -39,9 +55,8 @@ def test_the_code_of_a_page_prints_what_the_page_shows(
     for block, following in zip(found, [*found[1:], None], strict=True):
         if block.language == "python":
             exec(compile(block.body, str(page), "exec"), namespace)  # noqa: S102 - our own pages
-            expected = following.body if following and following.language == "text" else ""
-            if following and following.options:
-                expected = ""
+            is_output = following and following.language == "text" and not following.options
+            expected = following.body if is_output else ""
             assert stripped(capsys.readouterr().out) == stripped(expected)
 
 

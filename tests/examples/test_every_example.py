@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PROGRAMS = sorted((ROOT / "examples").rglob("*.py"))
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PLAIN_PYTEST = ("-p", "no:cacheprovider", "-p", "no:asyncio")
 
 
 def command_of(program: Path) -> str:
@@ -40,7 +41,7 @@ def test_the_command_in_the_docstring_runs_the_program(
             assert "Application shutdown complete" in log
             assert "Traceback" not in log
         case ["python", "-m", "pytest", *arguments] if program.name in arguments:
-            with run("pytest", *arguments, "-p", "no:cacheprovider") as process:
+            with run("pytest", *arguments, *PLAIN_PYTEST) as process:
                 report = process.communicate()[0]
             assert process.returncode == 0, report
             assert re.search(r"^[1-9]\d* passed", report, re.MULTILINE)

@@ -5,33 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import fail_after
 from structlog.testing import capture_logs
 
-from wspipe import WebSocketDisconnect
+from wspipe import WebSocket, WebSocketDisconnect, websocket_app
 from wspipe.testing import ConnectionDenied, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+    from typing import TypeAlias
+
+    Example: TypeAlias = Callable[[str], ModuleType]
 
 pytestmark = pytest.mark.anyio
 
-Example = "Callable[[str], ModuleType]"
 
-
-async def answers(app: Any, *messages: str | bytes, url: str = "/") -> list[str | bytes]:
+async def answers(app: Any, *messages: str, url: str = "/") -> list[str]:
     """Send the messages, then one to mark the end, and give what comes before its answer."""
-    received = []
-    async with connect(app, url) as client:
-        for message in messages:
-            await (
-                client.send_text(message)
-                if isinstance(message, str)
-                else client.send_bytes(message)
-            )
-        await client.send_text("the end")
-        while "the end" not in (answer := await client.receive()):
-            received.append(answer)
+    received: list[str] = []
+    with fail_after(10):
+        async with connect(app, url) as client:
+            for message in messages:
+                await client.send_text(message)
+            await client.send_text("the end")
+            while "the end" not in (answer := await client.receive()):
+                received.append(answer)
     return received
 
 
@@ -52,16 +51,22 @@ async def test_interceptors_hide_drop_and_answer(example: Example) -> None:
 
 async def test_interceptors_let_binary_messages_pass(example: Example) -> None:
     module = example("first_interceptor")
-    event = {"type": "websocket.receive", "bytes": b" "}
-    assert module.drop_blank.function(event, None) is event
-    assert await module.answer_ping.function(event, None) is event
-    sent = {"type": "websocket.send", "bytes": b"4111111111111111"}
-    assert module.hide_cards.function(sent, None) is sent
+
+    @websocket_app(pipeline=module.hide_cards | module.drop_blank | module.answer_ping)
+    async def echo(socket: WebSocket) -> None:
+        async for data in socket.iter_bytes():
+            await socket.send_bytes(data)
+
+    with fail_after(10):
+        async with connect(echo) as client:
+            for data in (b" ", b"ping", b"4111111111111111"):
+                await client.send_bytes(data)
+                assert await client.receive() == data
 
 
 async def test_the_quota_closes_logs_and_counts_for_each_connection(example: Example) -> None:
     app = example("own_middleware").app
-    with capture_logs() as logs:
+    with capture_logs() as logs, fail_after(10):
         async with connect(app, "/?user=ann") as ann, connect(app, "/?user=bob") as bob:
             await bob.send_text("hello")
             for _ in range(4):
@@ -78,7 +83,7 @@ async def test_the_quota_closes_logs_and_counts_for_each_connection(example: Exa
 
 
 async def test_the_quota_denies_who_has_no_name(example: Example) -> None:
-    with pytest.raises(ConnectionDenied) as denied:
+    with fail_after(10), pytest.raises(ConnectionDenied) as denied:
         async with connect(example("own_middleware").app):
             pass
     assert denied.value.status == 401
@@ -86,14 +91,15 @@ async def test_the_quota_denies_who_has_no_name(example: Example) -> None:
 
 async def test_the_chat_tells_everybody_and_forgets_who_left(example: Example) -> None:
     module = example("chat_class")
-    async with connect(module.app, "/?name=ann") as ann:
-        assert await ann.receive() == "ann: came in"
-        async with connect(module.app) as bob:
-            assert await bob.receive() == "somebody: came in"
-            assert len(module.members) == 2
-            await ann.send_text("hello")
-            assert await bob.receive() == "ann: hello"
-        assert len(module.members) == 1
+    with fail_after(10):
+        async with connect(module.app, "/?name=ann") as ann:
+            assert await ann.receive() == "ann: came in"
+            async with connect(module.app) as bob:
+                assert await bob.receive() == "somebody: came in"
+                assert len(module.members) == 2
+                await ann.send_text("hello")
+                assert await bob.receive() == "ann: hello"
+            assert len(module.members) == 1
     assert not module.members
 
 

@@ -68,6 +68,7 @@ async def test_a_handler_that_raises_before_the_accept_is_a_denial(server: Serve
         response = await visit.refusal("fail_early")
     report = await visit.report()
     assert response.status_code == (500 if EXTENSION in report["extensions"] else 403)
+    assert report["status"] == response.status_code
     assert report["ending"] == [None, "", "application"]
     assert report["error"] == f"RuntimeError('broken on purpose: {visit.name}')"
     await server.logged(f"broken on purpose: {visit.name}")

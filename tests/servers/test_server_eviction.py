@@ -26,6 +26,18 @@ async def test_a_close_from_another_task_ends_a_waiting_receive(visit: Visit) ->
     assert report["error"] is None
 
 
+async def test_a_send_after_the_eviction_is_refused(visit: Visit) -> None:
+    async with asyncio.timeout(5), visit.connect("talk_blindly") as client:
+        await visit.server.control("evict with 4003", visit.name)
+        await client.wait_closed()
+        assert client.close_code == 4003
+        await visit.server.control("go on", visit.name)
+    report = await visit.report()
+    assert report["notes"] == ["ClientDisconnected"]
+    assert report["ending"] == [4003, "go away", "operator"]
+    assert report["error"] is None
+
+
 async def test_a_stage_closes_while_it_handles_a_message(visit: Visit) -> None:
     async with asyncio.timeout(5), visit.connect("echo") as client:
         await client.send("forbidden")

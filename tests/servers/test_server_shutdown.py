@@ -35,6 +35,6 @@ async def test_the_server_stops_while_connections_are_open(own_server: Server) -
         assert to_plain.close_code in {1006, 1011}
         assert endings == ['ended [1001, "", "server"]', 'ended [null, "", "server"]']
     else:
-        # Granian and daphne end without a word to anybody: no code of ours runs any more.
+        # Granian and daphne drop the connections and end, mostly before any application hears.
         assert (to_handler.close_code, to_plain.close_code) == (1006, 1006)
-        assert endings == []
+        assert set(endings) <= {'ended [1005, "", "client"]', 'ended [1006, "", "unknown"]'}

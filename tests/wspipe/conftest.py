@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     import anyio
+    from tests.wspipe.wire_support import Model
 
     from wspipe import Event
     from wspipe.wire import Wire
@@ -52,6 +55,7 @@ class Server:
         offered: What was sent to it, refused events included.
         taken: What it took.
         fault: What its `send` raises, if anything.
+        refuses: What its `send` raises for a certain event, by the event's `id`.
         hold: While set, `receive` and `send` wait for it.
     """
 
@@ -60,6 +64,7 @@ class Server:
         self.offered: list[Any] = []
         self.taken: list[Any] = []
         self.fault: BaseException | None = None
+        self.refuses: dict[int, BaseException] = {}
         self.hold: anyio.Event | None = None
 
     async def receive(self) -> Event:
@@ -71,8 +76,9 @@ class Server:
         self.offered.append(event)
         if self.hold is not None:
             await self.hold.wait()
-        if self.fault is not None:
-            raise self.fault
+        fault = self.refuses.get(id(event), self.fault)
+        if fault is not None:
+            raise fault
         self.taken.append(event)
 
 
@@ -130,3 +136,14 @@ def make_bench() -> Callable[..., Bench]:
         return Bench(strict=strict, extensions=extensions)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def naive_model() -> type[Model]:
+    """Give the model of wire_support.py, which no import finds in pytest's importlib mode."""
+    spec = spec_from_file_location("wire_support", Path(__file__).with_name("wire_support.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Model

@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 import structlog
 from starlette.applications import Starlette
@@ -179,6 +180,67 @@ async def test_closing_from_the_middle_again_does_nothing() -> None:
     (close,) = piped.sent[1:]
     assert (close["code"], len(close["reason"])) == (4000, 123)
     assert piped.connection.closed_by == "first"
+
+
+class Refusing(Piped):
+    """Takes only some events; what becomes of the others is up to the test."""
+
+    refuses: Any
+
+    async def server_send(self, event: Event) -> None:
+        await self.refuses(event)
+        await super().server_send(event)
+
+
+async def test_closing_from_the_middle_falls_back_to_1000_where_the_server_wants_another_code(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def refuse(event: Event) -> None:
+        if event.get("code", 1000) != 1000:
+            raise ValueError("invalid close code")
+
+    piped = Refusing(CONNECT)
+    piped.refuses = refuse
+    await piped.receive()
+    await piped.send({"type": "websocket.accept"})
+    await piped.connection.close(1008, "not so fast", by="a guard")
+    assert piped.sent[1:] == [{"type": "websocket.close", "code": 1000, "reason": "not so fast"}]
+    assert piped.connection.closed_by == "a guard"
+    assert "refuses close code 1008: invalid close code; closing 1000" in caplog.text
+    with pytest.raises(WebSocketDisconnect):
+        await piped.send({"type": "websocket.send", "text": "more"})
+
+
+async def test_closing_from_the_middle_raises_what_the_server_says_to_1000() -> None:
+    async def refuse(event: Event) -> None:
+        if event["type"] == "websocket.close":
+            raise ValueError("no closing here")
+
+    piped = Refusing(CONNECT)
+    piped.refuses = refuse
+    await piped.receive()
+    await piped.send({"type": "websocket.accept"})
+    with pytest.raises(ValueError, match="no closing here"):
+        await piped.connection.close(by="a guard")
+
+
+async def test_closing_from_the_middle_gives_up_where_the_server_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hang(event: Event) -> None:
+        if event["type"] == "websocket.close":
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr("wspipe.connection.CLOSE_TIMEOUT", 0.01)
+    piped = Refusing(CONNECT)
+    piped.refuses = hang
+    await piped.receive()
+    await piped.send({"type": "websocket.accept"})
+    with anyio.fail_after(5):
+        await piped.connection.close(4000, by="a guard")
+    assert len(piped.sent) == 1
+    with pytest.raises(WebSocketDisconnect):
+        await piped.send({"type": "websocket.send", "text": "more"})
 
 
 async def test_closing_from_the_middle_refuses_a_code_that_may_not_be_sent() -> None:

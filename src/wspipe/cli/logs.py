@@ -52,7 +52,7 @@ class _ToStructlog(logging.Handler):
     """Gives what uvicorn and other libraries log the same form as everything else."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out what uvicorn (0.54) says by mistake, after every denial response."""
+        """Leave out what uvicorn says of every denial response by mistake (its issue 3138)."""
         return record.msg != "ASGI callable returned without completing handshake."
 
     def emit(self, record: logging.LogRecord) -> None:

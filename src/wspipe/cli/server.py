@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 log_level="warning",
-                timeout_graceful_shutdown=3,
+                timeout_graceful_shutdown=2,
                 ws_max_size=64 * 1024,
             )
         )

@@ -18,7 +18,7 @@ PAGE: Final = files("wspipe.cli").joinpath("page.html").read_bytes()
 
 # The page needs nothing from anywhere else, and may not.
 _POLICY: Final = (
-    "default-src 'none'; connect-src 'self' ws: wss:; script-src 'unsafe-inline'; "
+    "default-src 'none'; connect-src 'self' ws: wss:; img-src data:; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

@@ -93,7 +93,7 @@ async def _send_some(socket: WebSocket) -> None:
         for _ in range(10):
             await socket.send_text("is anyone there?")
     except WebSocketDisconnect as error:
-        record_of(socket.scope).notes.append("OSError" if isinstance(error, OSError) else "other")
+        record_of(socket.scope).notes.append(type(error).__name__)
         raise
 
 

@@ -99,7 +99,7 @@ async def _send_some(scope: Scope, send: Send) -> None:
         for _ in range(10):
             await send({"type": "websocket.send", "text": "is anyone there?"})
     except Exception as error:
-        record_of(scope).notes.append("OSError" if isinstance(error, OSError) else repr(error))
+        record_of(scope).notes.append(type(error).__name__)
         raise
 
 

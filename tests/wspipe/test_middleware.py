@@ -1,0 +1,315 @@
+"""`PipelineMiddleware`: a pipeline around any application."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import starlette.websockets
+
+from wspipe import (
+    ASGIConnection,
+    Composable,
+    ConnectionRejected,
+    ImproperlyConfiguredException,
+    Pipeline,
+    PipelineMiddleware,
+    ProtocolError,
+    StateValidation,
+    WebSocketDisconnect,
+    on_send,
+)
+from wspipe.testing import connect, websocket_scope
+
+if TYPE_CHECKING:
+    from wspipe import ASGIApp, Event, Middleware, Receive, Scope, Send
+
+pytestmark = pytest.mark.anyio
+
+CONNECT = {"type": "websocket.connect"}
+ACCEPT = {"type": "websocket.accept"}
+DISCONNECT = {"type": "websocket.disconnect", "code": 4001, "reason": "bye"}
+
+
+@dataclass
+class Server(Composable):
+    """Serves one connection from a list of events; a stage that watches it, too."""
+
+    events: deque[Event]
+    sent: list[Event] = field(default_factory=list)
+    seen: list[tuple[Any, ...]] = field(default_factory=list)
+    connection: ASGIConnection | None = None
+
+    def __call__(
+        self, connection: ASGIConnection, receive: Receive, send: Send
+    ) -> tuple[Receive, Send]:
+        self.connection = connection
+
+        def note() -> None:
+            self.seen.append((connection.close_code, connection.closed_by, connection.error))
+
+        connection.exit_stack.callback(note)
+        return receive, send
+
+    async def receive(self) -> Event:
+        await anyio.lowlevel.checkpoint()
+        if not self.events:
+            await anyio.sleep_forever()
+        return self.events.popleft()
+
+    async def send(self, event: Event) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.sent.append(event)
+
+    async def serve(self, app: ASGIApp, inner: Middleware | None = None) -> None:
+        pipeline = Pipeline(self, *([inner] if inner else []))
+        with anyio.fail_after(5):
+            await PipelineMiddleware(app, pipeline=pipeline)(
+                websocket_scope(), self.receive, self.send
+            )
+
+
+def server(*events: Event) -> Server:
+    return Server(deque([CONNECT, *events]))
+
+
+def plays(*events: Event, error: BaseException | None = None) -> ASGIApp:
+    """Make an application that takes the connect event, sends these, and then fails or not."""
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        for event in events:
+            await send(event)
+        if error:
+            raise error
+
+    return app
+
+
+@pytest.mark.parametrize("kind", ["http", "lifespan", "mqtt"])
+async def test_scopes_of_other_types_pass_with_the_same_objects(kind: str) -> None:
+    passed: list[Any] = []
+
+    async def app(*args: Any) -> None:
+        passed.extend(args)
+
+    it, scope = server(), {"type": kind}
+    await PipelineMiddleware(app, pipeline=on_send(print))(scope, it.receive, it.send)
+    assert passed[0] is scope
+    assert passed[1:] == [it.receive, it.send]
+
+
+async def test_the_application_gets_the_scope_of_the_server_and_the_ends_of_the_pipeline() -> None:
+    passed: list[Any] = []
+
+    async def app(*args: Any) -> None:
+        passed.extend(args)
+
+    it, scope = server(), websocket_scope()
+    await PipelineMiddleware(app, pipeline=it)(scope, it.receive, it.send)
+    assert it.connection is not None
+    assert passed[0] is scope is it.connection.scope
+    assert passed[1:] == [it.connection.receive, it.connection.send]
+
+
+async def test_a_return_is_the_applications_end_and_sends_nothing() -> None:
+    it = server()
+    await it.serve(plays(ACCEPT))
+    assert it.sent == [ACCEPT]
+    assert it.seen == [(None, "application", None)]
+
+
+async def test_a_close_of_the_application_is_read_by_the_callbacks() -> None:
+    it = server()
+    await it.serve(plays(ACCEPT, {"type": "websocket.close", "code": 4000}))
+    assert it.seen == [(4000, "application", None)]
+
+
+async def test_an_error_is_raised_on_and_read_by_the_callbacks() -> None:
+    it, error = server(), LookupError("mine")
+    with pytest.raises(LookupError):
+        await it.serve(plays(ACCEPT, error=error))
+    assert it.sent == [ACCEPT]
+    assert it.seen == [(None, "application", error)]
+
+
+async def test_an_error_that_a_callback_suppresses_is_not_raised() -> None:
+    def suppress(connection: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        connection.exit_stack.push(lambda *_: True)
+        return receive, send
+
+    it, error = server(), LookupError("mine")
+    await it.serve(plays(ACCEPT, error=error), suppress)
+    assert it.seen == [(None, "application", error)]
+
+
+async def test_an_error_while_the_pipeline_is_composed_still_runs_the_callbacks() -> None:
+    def broken(*_: Any) -> Any:
+        raise LookupError("no configuration")
+
+    it = server()
+    with pytest.raises(LookupError, match="no configuration"):
+        await it.serve(plays(), broken)
+    assert len(it.seen) == 1
+
+
+async def test_a_cancellation_is_the_servers_end() -> None:
+    it, waiting = server(), anyio.Event()
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        waiting.set()
+        await receive()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.serve, app)
+        await waiting.wait()
+        tasks.cancel_scope.cancel()
+    ((code, by, error),) = it.seen
+    assert (code, by) == (None, "server")
+    assert isinstance(error, anyio.get_cancelled_exc_class())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WebSocketDisconnect(detail="gone", code=4001),
+        starlette.websockets.WebSocketDisconnect(4001),
+        starlette.websockets.WebSocketDisconnect(1006),
+    ],
+    ids=repr,
+)
+async def test_that_the_client_left_is_raised_on_but_is_no_error(error: Exception) -> None:
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        raise error
+
+    it = server(DISCONNECT)
+    with pytest.raises(type(error)):
+        await it.serve(app)
+    assert it.seen == [(4001, "client", None)]
+
+
+async def test_a_close_from_the_middle_is_not_the_applications_fault() -> None:
+    it = server()
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        assert it.connection is not None
+        await it.connection.close(4008, by=it)
+        await send({"type": "websocket.send", "text": "more"})
+
+    await it.serve(app)
+    assert [event["type"] for event in it.sent] == ["websocket.accept", "websocket.close"]
+    assert it.seen == [(4008, it, None)]
+
+
+async def test_an_error_of_its_own_after_a_close_from_the_middle_is_one() -> None:
+    it, error = server(), LookupError("mine")
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        assert it.connection is not None
+        await it.connection.close(4008, by=it)
+        raise error
+
+    with pytest.raises(LookupError):
+        await it.serve(app)
+    assert it.seen == [(4008, it, error)]
+
+
+@dataclass(frozen=True)
+class Doorkeeper(Composable):
+    error: Exception
+
+    def __call__(self, _: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        return receive, send
+
+    async def admit(self, _: ASGIConnection) -> None:
+        raise self.error
+
+
+async def never(*_: Any) -> None:
+    raise AssertionError("the application ran")
+
+
+async def test_a_rejection_denies_and_keeps_the_application_from_running() -> None:
+    it, doorkeeper = server(), Doorkeeper(ConnectionRejected(401, body="no entry"))
+    await it.serve(never, doorkeeper)
+    assert [(event.get("status"), event.get("body")) for event in it.sent] == [
+        (401, None),
+        (None, b"no entry"),
+    ]
+    assert it.seen == [(None, doorkeeper, None)]
+
+
+async def test_an_error_at_admission_is_raised_on_and_keeps_the_application_from_running() -> None:
+    it, error = server(), LookupError("no directory of users")
+    with pytest.raises(LookupError):
+        await it.serve(never, Doorkeeper(error))
+    assert it.sent == []
+    assert it.seen == [(None, "application", error)]
+
+
+async def test_a_failing_callback_after_a_return_is_raised() -> None:
+    def fail() -> None:
+        raise LookupError("a callback's")
+
+    def failing(connection: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        connection.exit_stack.callback(fail)
+        return receive, send
+
+    it = server()
+    with pytest.raises(LookupError, match="a callback's"):
+        await it.serve(plays(ACCEPT), failing)
+    assert len(it.seen) == 1
+
+
+async def test_it_is_lenient_unless_the_pipeline_names_a_strict_wire_stage() -> None:
+    malformed = {"type": "websocket.close", "code": 1006}
+    it = server()
+    await PipelineMiddleware(plays(ACCEPT, malformed))(websocket_scope(), it.receive, it.send)
+    assert it.sent == [ACCEPT, malformed]
+    strict = PipelineMiddleware(plays(ACCEPT, malformed), pipeline=StateValidation(strict=True))
+    it = server()
+    with pytest.raises(ProtocolError):
+        await strict(websocket_scope(), it.receive, it.send)
+
+
+async def test_one_may_lie_around_another() -> None:
+    def adding(letter: str) -> Middleware:
+        return on_send(lambda event, _: {**event, "text": event["text"] + letter})
+
+    inner = PipelineMiddleware(
+        plays(ACCEPT, {"type": "websocket.send", "text": "c"}), pipeline=adding("b")
+    )
+    async with connect(PipelineMiddleware(inner, pipeline=adding("a"))) as client:
+        assert await client.receive() == "cba"
+
+
+def test_servers_and_frameworks_see_an_async_application() -> None:
+    assert inspect.iscoroutinefunction(PipelineMiddleware(never).__call__)
+
+
+def test_what_is_no_application_or_no_pipeline_is_refused() -> None:
+    with pytest.raises(ImproperlyConfiguredException, match="5 is not an ASGI application"):
+        PipelineMiddleware(5)  # type: ignore[arg-type]
+    with pytest.raises(ImproperlyConfiguredException, match="position 0 of the pipeline"):
+        PipelineMiddleware(never, pipeline=never)  # type: ignore[arg-type]
+
+
+def test_the_repr_is_the_code_that_makes_it() -> None:
+    app = PipelineMiddleware(print, pipeline=on_send(print))  # type: ignore[arg-type]
+    assert repr(app) == (
+        "PipelineMiddleware(<built-in function print>, "
+        "pipeline=Pipeline(StateValidation(strict=False), on_send(print)))"
+    )
