@@ -8,7 +8,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import (
+    bind_contextvars,
+    get_contextvars,
+    reset_contextvars,
+    unbind_contextvars,
+)
 
 from wspipe import ASGIConnection, Composable, Event, Receive, Send
 from wspipe_middlewares.redaction import REDACTED, is_secret, printable, redact_query
@@ -105,6 +110,12 @@ class _ConnectionLog:
             self.logger.info("websocket.open", **self.fields)
 
     def ended(self) -> None:
+        try:
+            self.report()
+        finally:
+            self.unbind()
+
+    def report(self) -> None:
         connection, traffic = self.connection, self.connection.traffic
         by, error = connection.closed_by, connection.error
         fields = {
@@ -120,15 +131,19 @@ class _ConnectionLog:
             "closed_by": by if isinstance(by, str | None) else type(by).__name__,
         }
         if isinstance(error, Exception):
-            fields["error"] = f"{type(error).__name__}: {_shown(str(error))}"
+            fields["error"] = f"{type(error).__name__}: {_shown(_text(error))}"
             self.logger.error("websocket.error", **fields, exception=_traceback(error))
         else:
             getattr(self.logger, self.level())("websocket.close", **fields)
+
+    def unbind(self) -> None:
+        if get_contextvars().get("connection_id") != self.connection.id:
+            return
         try:
             reset_contextvars(**self.tokens)
         except ValueError:
             # A WebSocket without a runner may end in another task, which has a context of its own.
-            structlog.contextvars.unbind_contextvars("connection_id")
+            unbind_contextvars("connection_id")
 
     def level(self) -> str:
         status, code = self.connection.handshake_status, self.connection.close_code
@@ -170,6 +185,13 @@ class _ConnectionLog:
             size=len(data),
             preview=preview,
         )
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the log line must not fail where the error cannot be shown
+        return "<str() failed>"
 
 
 def _traceback(error: Exception) -> str:

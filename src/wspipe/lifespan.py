@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anyio import move_on_after
+
 if TYPE_CHECKING:
     from wspipe.pipeline import Pipeline
     from wspipe.types import ASGIApp, Event, Receive, Scope, Send
+
+SHUTDOWN_TIMEOUT = 5.0
+"""Seconds that a pipeline has to shut down."""
 
 
 async def run_around(
@@ -34,27 +39,26 @@ async def run_around(
                 await pipeline.startup()
             except BaseException as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
-                await pipeline.shutdown()
                 raise
             started = True
         return event
 
     async def wrapped_send(event: Event) -> None:
-        nonlocal started
-        if started and event["type"] in {
-            "lifespan.shutdown.complete",
-            "lifespan.shutdown.failed",
-            "lifespan.startup.failed",
-        }:
-            started = False
-            await pipeline.shutdown()
+        if event["type"] != "lifespan.startup.complete":
+            await shut_down()
         await send(event)
+
+    async def shut_down() -> None:
+        nonlocal started
+        if started:
+            started = False
+            with move_on_after(SHUTDOWN_TIMEOUT, shield=True):
+                await pipeline.shutdown()
 
     try:
         await app(scope, wrapped_receive, wrapped_send)
     finally:
-        if started:
-            await pipeline.shutdown()
+        await shut_down()
 
 
 async def answer(_: Scope, receive: Receive, send: Send) -> None:

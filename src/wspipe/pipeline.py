@@ -10,7 +10,7 @@ from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wspipe.connection import ASGIConnection
     from wspipe.types import Middleware, Receive, Send
@@ -112,11 +112,23 @@ class Pipeline(Composable):
                     raise
 
     async def startup(self) -> None:
-        """Start every stage that owns resources, from first to last."""
-        for middleware in self.middlewares:
-            startup = getattr(middleware, "startup", None)
-            if startup is not None:
-                await startup()
+        """Start every stage that owns resources, from first to last.
+
+        Where one fails, those that were started are shut down again.
+        """
+        started: list[Middleware] = []
+        try:
+            for middleware in self.middlewares:
+                startup = getattr(middleware, "startup", None)
+                if startup is not None:
+                    await startup()
+                started.append(middleware)
+        except BaseException as error:
+            try:
+                await _shut_down(started)
+            except ExceptionGroup as group:
+                error.add_note(f"and then {group!r}")
+            raise
 
     async def shutdown(self) -> None:
         """Shut down every stage that owns resources, from last to first.
@@ -126,16 +138,7 @@ class Pipeline(Composable):
         Raises:
             ExceptionGroup: Some failed.
         """
-        errors: list[Exception] = []
-        for middleware in reversed(self.middlewares):
-            shutdown = getattr(middleware, "shutdown", None)
-            if shutdown is not None:
-                try:
-                    await shutdown()
-                except Exception as error:  # noqa: BLE001 - each has its turn, all are raised
-                    errors.append(error)
-        if errors:
-            raise ExceptionGroup("shutdown of the pipeline failed", errors)
+        await _shut_down(self.middlewares)
 
     @property
     def owns_resources(self) -> bool:
@@ -246,6 +249,19 @@ def _wrap(
             raise ImproperlyConfiguredException(
                 detail=f"{middleware!r} returned {pair!r}, not the pair (receive, send)"
             )
+
+
+async def _shut_down(middlewares: Sequence[Middleware]) -> None:
+    errors: list[Exception] = []
+    for middleware in reversed(middlewares):
+        shutdown = getattr(middleware, "shutdown", None)
+        if shutdown is not None:
+            try:
+                await shutdown()
+            except Exception as error:  # noqa: BLE001 - each has its turn, all are raised
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("shutdown of the pipeline failed", errors)
 
 
 def _check_middleware(middleware: object, position: int) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from wspipe.connection import ASGIConnection
 
 Event: TypeAlias = MutableMapping[str, Any]
-"""An ASGI event: a dictionary with a `"type"`."""
+"""An ASGI event, which is a dictionary with a `"type"`."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI connection scope."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import wspipe
+import wspipe_middlewares
 from wspipe.state_machine import RULES
 
 if TYPE_CHECKING:
@@ -75,3 +78,11 @@ def test_the_picture_has_every_state_and_event_of_the_table() -> None:
         for state in {rule.then, *rule.received, *rule.sent}:
             assert f">{state}<" in picture
         assert f">{rule.event.removeprefix('websocket.')}<" in picture
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = "".join(
+        page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md")
+    )
+    documented = {path.rpartition(".")[2] for path in re.findall(r"auto\w+:: ([\w.]+)", reference)}
+    assert {*wspipe.__all__, *wspipe_middlewares.__all__} <= documented

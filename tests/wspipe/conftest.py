@@ -17,6 +17,7 @@ from wspipe.state_machine import (
     DENYING,
     DISCONNECTED,
     REJECTED,
+    UNANNOUNCED,
     UNANSWERED,
     WAITING,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wspipe.wire import Wire
 
 CONNECT: Event = {"type": "websocket.connect"}
+MESSAGE: Event = {"type": "websocket.receive", "text": "hello"}
 DISCONNECT: Event = {"type": "websocket.disconnect", "code": 1001, "reason": "away"}
 ACCEPT: Event = {"type": "websocket.accept"}
 CLOSE: Event = {"type": "websocket.close", "code": 4000, "reason": "enough"}
@@ -44,7 +46,12 @@ ANSWERS = {
     DENYING: (DENY,),
     REJECTED: (CLOSE,),
 }
-NEWS = {WAITING: (), CONNECTED: (CONNECT,), DISCONNECTED: (CONNECT, DISCONNECT)}
+NEWS = {
+    WAITING: (),
+    CONNECTED: (CONNECT,),
+    DISCONNECTED: (CONNECT, DISCONNECT),
+    UNANNOUNCED: (MESSAGE,),
+}
 
 
 class Server:

@@ -14,7 +14,6 @@ import starlette.websockets
 from wspipe import (
     ASGIConnection,
     Composable,
-    ConnectionRejected,
     ImproperlyConfiguredException,
     Pipeline,
     PipelineMiddleware,
@@ -227,39 +226,6 @@ async def test_an_error_of_its_own_after_a_close_from_the_middle_is_one() -> Non
     assert it.seen == [(4008, it, error)]
 
 
-@dataclass(frozen=True)
-class Doorkeeper(Composable):
-    error: Exception
-
-    def __call__(self, _: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        return receive, send
-
-    async def admit(self, _: ASGIConnection) -> None:
-        raise self.error
-
-
-async def never(*_: Any) -> None:
-    raise AssertionError("the application ran")
-
-
-async def test_a_rejection_denies_and_keeps_the_application_from_running() -> None:
-    it, doorkeeper = server(), Doorkeeper(ConnectionRejected(401, body="no entry"))
-    await it.serve(never, doorkeeper)
-    assert [(event.get("status"), event.get("body")) for event in it.sent] == [
-        (401, None),
-        (None, b"no entry"),
-    ]
-    assert it.seen == [(None, doorkeeper, None)]
-
-
-async def test_an_error_at_admission_is_raised_on_and_keeps_the_application_from_running() -> None:
-    it, error = server(), LookupError("no directory of users")
-    with pytest.raises(LookupError):
-        await it.serve(never, Doorkeeper(error))
-    assert it.sent == []
-    assert it.seen == [(None, "application", error)]
-
-
 async def test_a_failing_callback_after_a_return_is_raised() -> None:
     def fail() -> None:
         raise LookupError("a callback's")
@@ -294,6 +260,10 @@ async def test_one_may_lie_around_another() -> None:
     )
     async with connect(PipelineMiddleware(inner, pipeline=adding("a"))) as client:
         assert await client.receive() == "cba"
+
+
+async def never(*_: Any) -> None:
+    raise AssertionError("the application ran")
 
 
 def test_servers_and_frameworks_see_an_async_application() -> None:

@@ -11,7 +11,6 @@ import pytest
 from wspipe import (
     ASGIConnection,
     Composable,
-    ConnectionRejected,
     ImproperlyConfiguredException,
     Pipeline,
     StateValidation,
@@ -24,7 +23,7 @@ from wspipe.testing import websocket_scope
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wspipe import Event, Middleware, Receive, Send
+    from wspipe import Event, Receive, Send
 
 pytestmark = pytest.mark.anyio
 
@@ -272,42 +271,3 @@ def test_a_stage_that_returns_no_pair_is_named(result: Any) -> None:
 
     with pytest.raises(ImproperlyConfiguredException, match=r"forgetful .* not the pair"):
         Pipeline(A(), forgetful)(a_connection(), gives_connect, takes_anything)
-
-
-@dataclass(frozen=True)
-class Gate(Composable):
-    """Asks nobody, and notes that it was asked."""
-
-    name: str
-    rejects: bool = False
-
-    def __call__(self, _: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        return receive, send
-
-    async def admit(self, connection: ASGIConnection) -> None:
-        connection.scope["notes"].append(self.name)
-        if self.rejects:
-            raise ConnectionRejected(401)
-
-
-async def test_admission_is_asked_from_first_to_last_until_one_rejects() -> None:
-    connection = a_connection()
-    await Pipeline(Gate("1"), A(), Gate("2")).admit(connection)
-    assert connection.scope["notes"] == ["1", "2"]
-
-    connection = a_connection()
-    pipeline = Gate("1") | Gate("2", rejects=True) | Gate("3")
-    with pytest.raises(ConnectionRejected) as rejection:
-        await pipeline.admit(connection)
-    assert connection.scope["notes"] == ["1", "2"]
-    assert rejection.value.by is pipeline.middlewares[1]
-
-
-@pytest.mark.parametrize("wrap", [lambda gate: select(bool, gate), lambda gate: gate | A()])
-async def test_a_rejection_names_the_innermost_middleware(
-    wrap: Callable[[Middleware], Middleware],
-) -> None:
-    gate = Gate("inner", rejects=True)
-    with pytest.raises(ConnectionRejected) as rejection:
-        await Pipeline(wrap(gate)).admit(a_connection())
-    assert rejection.value.by is gate

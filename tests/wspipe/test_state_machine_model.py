@@ -158,7 +158,7 @@ class Walk(RuleBasedStateMachine):
             assert type(refusal) is WebSocketException
             assert refusal.code == (model.ending[0] or 1005)
             assert inbox, "the server was asked although the conversation is over"
-        elif model.refuses(event, legal, well_formed=well_formed):
+        elif model.refuses_server(event, well_formed=well_formed):
             self.assert_refused(self.outcome(self.bench.receive()), "server", event, legal)
         else:
             assert self.outcome(self.bench.receive()) is event
@@ -179,7 +179,7 @@ class Walk(RuleBasedStateMachine):
         elif model.disconnected and model.strict:
             assert isinstance(outcome, ClientDisconnected)
             assert outcome.code == (model.ending[0] or 1005)
-        elif not model.disconnected and model.refuses(event, legal, well_formed=well_formed):
+        elif not model.disconnected and model.refuses_application(event, well_formed=well_formed):
             self.assert_refused(outcome, "application", event, legal)
         else:
             self.reached.append(event)

@@ -15,7 +15,7 @@ class Model:
     def __init__(self, *, strict: bool, extensions: set[str]) -> None:
         self.strict = strict
         self.extensions = extensions
-        self.connected = self.disconnected = False
+        self.announced = self.connected = self.disconnected = False
         self.answer = "none"
         self.evicted: tuple[int, str] | None = None
         self.lost = False
@@ -63,6 +63,15 @@ class Model:
         kind = event["type"]
         return kind in self.extensions or kind.split(".")[0] in self.extensions
 
+    def refuses_server(self, event: Any, *, well_formed: bool) -> bool:
+        passes = self.may_server()
+        if not self.strict and not self.announced and not self.disconnected:
+            passes |= {"websocket.receive", "websocket.disconnect"}
+        return self.refuses(event, passes, well_formed=well_formed)
+
+    def refuses_application(self, event: Any, *, well_formed: bool) -> bool:
+        return self.refuses(event, self.may_application(), well_formed=well_formed)
+
     def refuses(self, event: Any, legal: set[str], *, well_formed: bool) -> bool:
         if not isinstance(event, dict) or not isinstance(event.get("type"), str):
             return True
@@ -72,8 +81,9 @@ class Model:
 
     def server_sent(self, event: dict[str, Any]) -> None:
         kind = event["type"]
+        self.connected = self.connected or not self.is_extension(event)
         if kind == "websocket.connect":
-            self.connected = True
+            self.announced = True
         elif kind == "websocket.receive":
             self.count(0, event)
         elif kind == "websocket.disconnect":
@@ -120,6 +130,8 @@ class Model:
     def middleware_closed(self, code: int, reason: str, fault: Exception | None) -> None:
         first = self.answer == "none"
         self.evicted = (code, reason)
+        if isinstance(fault, RuntimeError):
+            return
         self.answer = "closed" if self.answer == "accepted" else "rejected"
         if isinstance(fault, OSError):
             self.lost = True

@@ -153,7 +153,7 @@ async def denies(socket: WebSocket) -> None:
     await socket.send_denial_response(404)
 
 
-async def returns_before_the_accept(_: WebSocket) -> None: ...
+async def never_answers(_: WebSocket) -> None: ...
 
 
 def closing(code: int) -> Callable[[WebSocket], Awaitable[None]]:
@@ -200,12 +200,7 @@ CLOSE, ERROR = "websocket.close", "websocket.error"
         ((CLOSE, "warning", 401, None, "Guard"), echo, just_connect, Guard(401)),
         ((CLOSE, "error", 503, None, "Guard"), echo, just_connect, Guard(503)),
         ((CLOSE, "warning", 404, None, "application"), denies, just_connect, None),
-        (
-            (CLOSE, "error", 500, None, "application"),
-            returns_before_the_accept,
-            just_connect,
-            None,
-        ),
+        ((CLOSE, "error", 500, None, "application"), never_answers, just_connect, None),
         ((ERROR, "error", 101, 1011, "application"), fails, just_connect, None),
         ((ERROR, "error", 500, None, "application"), fails_before_the_accept, just_connect, None),
     ],

@@ -130,6 +130,15 @@ async def test_iterating_ends_when_the_client_leaves(make: Any) -> None:
     assert [message async for message in socket.iter_json("binary")] == [[1], 2]
 
 
+async def test_an_iteration_may_be_left_and_taken_up_again(make: Any) -> None:
+    socket, _ = make(CONNECT, text("a"), text("b"), text("c"))
+    async for message in socket.iter_text():
+        assert message == "a"
+        break
+    assert await anext(socket.iter_text()) == "b"
+    assert await socket.receive_text() == "c"
+
+
 @pytest.mark.parametrize("name", ["iter_text", "iter_bytes", "iter_json"])
 async def test_iterating_ends_at_a_close_from_the_middle_but_not_at_an_error(
     make: Any, name: str
