@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_a_close_from_another_task_ends_a_waiting_receive(visit: Visit) -> None:
-    async with asyncio.timeout(10), visit.connect("echo") as client:
+    async with asyncio.timeout(15), visit.connect("echo") as client:
         await client.send("hello")
         await client.recv()
         # From here on the application waits in receive.

@@ -63,6 +63,7 @@ class Server:
         taken: What it took.
         fault: What its `send` raises, if anything.
         refuses: What its `send` raises for a certain event, by the event's `id`.
+        unknown_codes: The close codes that it refuses, as Daphne does with most.
         hold: While set, `receive` and `send` wait for it.
     """
 
@@ -72,6 +73,7 @@ class Server:
         self.taken: list[Any] = []
         self.fault: BaseException | None = None
         self.refuses: dict[int, BaseException] = {}
+        self.unknown_codes: set[int] = set()
         self.hold: anyio.Event | None = None
 
     async def receive(self) -> Event:
@@ -86,6 +88,8 @@ class Server:
         fault = self.refuses.get(id(event), self.fault)
         if fault is not None:
             raise fault
+        if self.unknown_codes and event.get("code") in self.unknown_codes:
+            raise ValueError(f"invalid close code {event['code']}")
         self.taken.append(event)
 
 
@@ -123,6 +127,12 @@ class Bench:
     def wire(self) -> Wire:
         """The state of the conversation."""
         return self.connection.wire
+
+    @property
+    def ending(self) -> tuple[Any, str, Any]:
+        """How it ended: code, reason and who closed."""
+        connection = self.connection
+        return connection.close_code, connection.close_reason, connection.closed_by
 
     def now(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine that has nothing to wait for, without an event loop."""

@@ -32,7 +32,7 @@ EXAMPLES = 300
 STEPS = 40
 
 ANSWERS = ("none", "accepted", "closed", "denying", "rejected")
-PLACES = ("connected", "disconnected", "evicted", "lost")
+PLACES = ("announced", "connected", "disconnected", "evicted", "lost")
 
 SURROGATE = "\ud800"
 
