@@ -93,7 +93,7 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         Args:
             receive: Gives the server's next event.
         """
-        self._live_wire.receive_end = receive
+        self._live_wire.bind_receive(receive)
         return self._ends[0]
 
     def send_wrapper(self, send: Send) -> Send:

@@ -216,9 +216,8 @@ class ASGIConnection(Generic[User, Auth]):
         fault. Does nothing where the conversation is over.
 
         A receive that is waiting at that moment ends when the server reports the end, as ASGI has
-        it. Granian takes no close at all while the application waits in receive: there this gives
-        up after 5 seconds, and the connection ends with the client's next message. Daphne takes
-        only the codes 1000 and 3000 to 4999: there any other becomes 1000, with a warning.
+        it. Daphne takes only the codes 1000 and 3000 to 4999: there any other becomes 1000, with a
+        warning.
 
         Args:
             code: The close code; before the accept, servers answer 403 instead.

@@ -69,7 +69,7 @@ class Wire:
     def __init__(
         self, connection: ASGIConnection[Any, Any], receive: Receive, send: Send, *, strict: bool
     ) -> None:
-        self.receive_end = receive
+        self.bind_receive(receive)
         self.send_end = send
         self.received: str = WAITING
         self.sent: str = UNANSWERED
@@ -83,6 +83,14 @@ class Wire:
         self._evicted: Event | None = None
         self._delivered: Event | None = None
         self._losses: tuple[OSError, ...] = ()
+
+    def bind_receive(self, receive: Receive) -> None:
+        """Take the server's receive."""
+        self.receive_end = receive
+        if type(getattr(receive, "__self__", None)).__module__ == "granian._granian":
+            from wspipe.interruption import InterruptibleReceive  # noqa: PLC0415 - see there
+
+            self.receive_end = InterruptibleReceive(receive)
 
     @property
     def over(self) -> bool:
@@ -250,6 +258,9 @@ class Wire:
         self.sent = CLOSED if before == ACCEPTED else REJECTED
         self._update_open()
         self.ending.record(code, reason, by)
+        interrupt = getattr(self.receive_end, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
         try:
             await self.send_end(event)
         except OSError as error:
