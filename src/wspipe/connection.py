@@ -374,7 +374,7 @@ class ASGIConnection(Generic[User, Auth]):
         logger: FilteringBoundLogger = structlog.get_logger("wspipe").bind(connection_id=self.id)
         return logger
 
-    def url_for(self, name: str, **path_params: Any) -> str:
+    def url_for(self, name: str, /, **path_params: Any) -> str:
         """Give the absolute URL of a named route of the framework's router.
 
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 from wspipe import lifespan
@@ -10,7 +11,7 @@ from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from wspipe.types import ASGIApp, Middleware, Receive, Scope, Send
+    from wspipe.types import ASGIApp, Event, Middleware, Receive, Scope, Send
 
 
 class PipelineMiddleware:
@@ -54,7 +55,8 @@ class PipelineMiddleware:
             except ConnectionRejected as rejection:
                 await connection.wire.reject(rejection)
             else:
-                await self.app(connection.scope, connection.receive, connection.send)
+                send = _as_coroutine_function(connection.send)
+                await self.app(connection.scope, connection.receive, send)
         except BaseException as error:
             # What is no Exception is the cancellation, by which the server stops the application.
             by = "application" if isinstance(error, Exception) else "server"
@@ -66,3 +68,14 @@ class PipelineMiddleware:
             raise
         connection.wire.plan_end(None, "application")
         await connection.finish(None)
+
+
+def _as_coroutine_function(send: Send) -> Send:
+    # A stage may give a plain function that returns an awaitable; asgiref, among others, looks.
+    if inspect.iscoroutinefunction(send):
+        return send
+
+    async def awaited_send(event: Event) -> None:
+        await send(event)
+
+    return awaited_send

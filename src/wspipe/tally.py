@@ -37,10 +37,16 @@ class Ending:
     by: object = None
     final: bool = False
 
-    def record(self, code: int | None, reason: str, by: object, *, final: bool = True) -> None:
-        """Note an end, unless a final one is noted."""
+    def record(self, code: object, reason: object, by: object, *, final: bool = True) -> None:
+        """Note an end, unless a final one is noted.
+
+        Code and reason come from events that may be malformed where not strict; FastAPI, for one,
+        gives the errors of its parameters as a list.
+        """
         if not self.final:
-            self.code, self.reason, self.by, self.final = code, reason, by, final
+            self.code = code if isinstance(code, int) else None
+            self.reason = reason if isinstance(reason, str) else str(reason)
+            self.by, self.final = by, final
 
     def forget(self) -> None:
         """Take the record back: what was about to end the conversation did not happen."""

@@ -78,7 +78,7 @@ def test_without_a_host_header_it_is_the_servers_address(server: Any, authority:
 
 
 @pytest.mark.parametrize(
-    "host", [b"example.org", b"example.org:8000", b"[::1]", b"[::1]:8000", b"127.0.0.1:1", b"a_b"]
+    "host", [b"example.org", b"example.org:8000", b"[::1]", b"[::1]:8000", b"127.0.0.1:65535", b"a_b"]
 )
 def test_the_host_header_names_the_authority(host: bytes) -> None:
     assert str(with_headers((b"x", b"y"), (b"host", host)).url) == f"ws://{host.decode()}/"
