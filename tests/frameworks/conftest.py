@@ -49,9 +49,7 @@ SCENARIOS = {
     "echo": Scenario("/echo", [(0, CONNECT), (1, TEXT), (2, BYTES), (3, _disconnect(1001))]),
     "the client leaves at once": Scenario("/echo", [(0, CONNECT), (1, _disconnect(1000))]),
     "the client leaves unaccepted": Scenario("/echo", [(0, CONNECT), (0, _disconnect(1006))]),
-    "the application closes": Scenario(
-        "/close", [(0, CONNECT), (1, TEXT), (2, _disconnect(4001))]
-    ),
+    "the application closes": Scenario("/close", [(0, CONNECT), (1, TEXT), (2, _disconnect(4001))]),
     "the application rejects": Scenario("/reject", [(0, CONNECT), (1, _disconnect(1006))]),
     "the application denies": Scenario(
         "/deny", [(0, CONNECT), (2, _disconnect(1006))], extensions=[DENIAL]
@@ -60,6 +58,7 @@ SCENARIOS = {
         "/fail-early", [(0, CONNECT), (1, _disconnect(1006))]
     ),
     "the application fails": Scenario("/fail", [(0, CONNECT), (1, TEXT), (2, _disconnect(1006))]),
+    "a parameter is refused": Scenario("/rooms/seven", [(0, CONNECT), (1, _disconnect(1006))]),
     "the application sends too late": Scenario("/late", [(0, CONNECT), (1, _disconnect(1001))]),
 }
 

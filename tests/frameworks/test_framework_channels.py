@@ -110,7 +110,9 @@ websockets = URLRouter(
         path("group", Group.as_asgi()),
     ]
 )
-app = ProtocolTypeRouter({"http": URLRouter([path("page", Page.as_asgi())]), "websocket": websockets})
+app = ProtocolTypeRouter(
+    {"http": URLRouter([path("page", Page.as_asgi())]), "websocket": websockets}
+)
 
 
 async def test_a_conversation_is_the_same_behind_a_pipeline(scenario: str, compare: Any) -> None:

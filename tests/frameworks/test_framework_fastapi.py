@@ -24,6 +24,7 @@ EXPECTED = {
     "the application denies": ["http.response.start", "http.response.body"],
     "the application fails unaccepted": [],
     "the application fails": ["accept"],
+    "a parameter is refused": ["close"],
     "the application sends too late": ["accept", "send"],
 }
 
@@ -91,6 +92,11 @@ async def fail(websocket: Accepted) -> None:
 async def late(websocket: Accepted) -> None:
     await websocket.receive()
     await websocket.send_text("too late")
+
+
+@app.websocket("/rooms/{number}")
+async def room(websocket: WebSocket, number: int) -> None:
+    await websocket.close(3000 + number)
 
 
 @app.get("/page")

@@ -17,7 +17,7 @@ from wspipe.testing import websocket_scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-# Litestar has no denial response and makes a close of every exception, that of a late send included.
+# Litestar has no denial response, and closes after every exception, that of a late send included.
 EXPECTED = {
     "echo": ["accept", "send", "send"],
     "the client leaves at once": ["accept"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ from wspipe import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from wspipe import ASGIApp, Event, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
@@ -174,6 +175,7 @@ async def test_a_failed_startup_is_told_to_the_server_and_undone(around: str) ->
         {"raised": error},
     ]
     assert notes == ["a startup", "b startup", "c startup", "b shutdown", "a shutdown"]
+    assert "LookupError('another')" in "".join(error.__notes__)
 
 
 async def test_the_resources_shut_down_where_the_application_fails_to_start() -> None:
@@ -221,6 +223,22 @@ async def test_the_resources_shut_down_where_the_server_cancels_the_lifespan() -
             await started.wait()
             tasks.cancel_scope.cancel()
     assert notes[-2:] == ["b shutdown", "a shutdown"]
+
+
+async def test_a_shutdown_that_hangs_does_not_keep_the_others_from_shutting_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Hanging(OnlyShutdown):
+        async def shutdown(self) -> None:
+            await super().shutdown()
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr("wspipe.lifespan.SHUTDOWN_TIMEOUT", 0.01)
+    notes: list[str] = []
+    app = PipelineMiddleware(starlette_app(notes), pipeline=Resource("a", notes) | Hanging(notes))
+    *_, last = await run(app, STARTUP, SHUTDOWN)
+    assert notes[-2:] == ["only shutdown", "a shutdown"]
+    assert "TimeoutError" in repr(last["raised"])
 
 
 async def test_a_failed_shutdown_is_raised_on_to_the_server() -> None:

@@ -266,6 +266,23 @@ async def never(*_: Any) -> None:
     raise AssertionError("the application ran")
 
 
+@pytest.mark.parametrize("interceptor", [lambda event, _: event, never])
+async def test_the_application_gets_coroutine_functions_whatever_the_stages_give(
+    interceptor: Any,
+) -> None:
+    passed: list[Any] = []
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        passed.extend([receive, send])
+        await receive()
+        await send(ACCEPT)
+
+    it = server()
+    await it.serve(app, on_send(interceptor))
+    assert all(map(inspect.iscoroutinefunction, passed))
+    assert it.sent == [ACCEPT]
+
+
 def test_servers_and_frameworks_see_an_async_application() -> None:
     assert inspect.iscoroutinefunction(PipelineMiddleware(never).__call__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -100,10 +100,19 @@ def test_the_bar_joins_plain_functions_on_either_side() -> None:
     assert Pipeline() | plain == Pipeline(plain)
 
 
-def test_a_pipeline_cannot_be_changed() -> None:
+@pytest.mark.parametrize(
+    "stage",
+    [Pipeline(A()), StateValidation(), on_receive(print), on_send(print), select(bool, A())],
+)
+def test_the_configuration_cannot_be_changed(stage: Any) -> None:
+    for attribute in fields(stage):
+        with pytest.raises(FrozenInstanceError):
+            setattr(stage, attribute.name, None)
+    assert not hasattr(stage, "__dict__")
+
+
+def test_joining_makes_another_pipeline() -> None:
     pipeline = Pipeline(A())
-    with pytest.raises(FrozenInstanceError):
-        pipeline.middlewares = ()  # type: ignore[misc]
     joined = pipeline
     joined |= B()
     assert pipeline == Pipeline(A())
@@ -228,7 +237,8 @@ def test_state_validation_is_refused_anywhere_but_first(build: Callable[[], Pipe
 
 def test_the_wire_stage_is_added_where_it_is_not_named() -> None:
     assert Pipeline(A()).with_wire(strict=True) == StateValidation(strict=True) | A()
-    named = StateValidation(strict=False) | A()
+    named = StateValidation() | A()
+    assert named.middlewares[0] == StateValidation(strict=False)
     assert named.with_wire(strict=True) is named
 
 

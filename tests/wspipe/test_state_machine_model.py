@@ -69,6 +69,7 @@ FROM_APPLICATION = [
     ({"type": "websocket.close", "code": 4000, "reason": "enough"}, True),
     ({"type": "websocket.close", "code": 1005}, False),
     ({"type": "websocket.close", "reason": "x" * 124}, False),
+    ({"type": "websocket.close", "code": "1008", "reason": ["bad"]}, False),
     DENY,
     ({"type": "websocket.http.response.start", "status": 101}, False),
     ({"type": "websocket.http.response.body", "body": b"n", "more_body": True}, True),

@@ -91,6 +91,12 @@ def test_the_first_final_end_stays() -> None:
     assert (ending.code, ending.reason, ending.by) == (1000, "first", "client")
 
 
+def test_an_end_is_told_in_a_number_and_in_text_whatever_the_event_held() -> None:
+    ending = Ending()
+    ending.record("1008", [{"loc": ["n"]}], "application")
+    assert (ending.code, ending.reason) == (None, "[{'loc': ['n']}]")
+
+
 def test_a_provisional_end_gives_way() -> None:
     ending = Ending()
     ending.record(1006, "", "unknown", final=False)

@@ -9,6 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 
+def as_code(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value or "")
+
+
 class Model:
     """What is known of a conversation, and what follows from the next event."""
 
@@ -94,7 +102,7 @@ class Model:
                 by = "client"
             else:
                 by = "server" if code in (1012, 1013, 1014) else "unknown"
-            self.told = self.told or (code, event.get("reason") or "", by)
+            self.told = self.told or (as_code(code), as_text(event.get("reason")), by)
 
     def application_sent(self, event: Any, fault: Exception | None) -> None:
         if isinstance(fault, OSError):
@@ -111,7 +119,8 @@ class Model:
         if kind == "websocket.send":
             self.count(1, event)
         elif kind == "websocket.close":
-            self.ended = (event.get("code", 1000), event.get("reason") or "", "application")
+            code, reason = event.get("code", 1000), event.get("reason")
+            self.ended = (as_code(code), as_text(reason), "application")
         elif kind == "websocket.http.response.body" and self.answer == "rejected":
             self.ended = (None, "", "application")
 

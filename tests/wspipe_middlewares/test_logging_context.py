@@ -152,6 +152,16 @@ async def test_a_socket_without_a_runner_may_end_in_another_task(
     assert contexts == [{}]
 
 
+async def test_a_socket_that_ends_leaves_the_id_of_another_in_the_same_task(logger: Any) -> None:
+    class Socket(WebSocket, pipeline=Logging(logger=logger)): ...
+
+    one: WebSocket = Socket(websocket_scope())
+    other: WebSocket = Socket(websocket_scope())
+    async with one:
+        pass
+    assert get_contextvars() == {"connection_id": other.id}
+
+
 async def test_many_connections_at_once_do_not_mix_their_ids(
     logger: Any, lines: list[dict[str, Any]]
 ) -> None:
