@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from structlog.contextvars import (
@@ -15,7 +15,14 @@ from structlog.contextvars import (
     unbind_contextvars,
 )
 
-from wspipe import ASGIConnection, Composable, Event, Receive, Send
+from wspipe import (
+    ASGIConnection,
+    Composable,
+    Event,
+    ImproperlyConfiguredException,
+    Receive,
+    Send,
+)
 from wspipe_middlewares.redaction import REDACTED, is_secret, printable, redact_query
 
 if TYPE_CHECKING:
@@ -57,6 +64,19 @@ class Logging(Composable):
     headers: tuple[str, ...] = ()
     redact: frozenset[str] = frozenset()
     logger: Any = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work.
+
+        Raises:
+            ImproperlyConfiguredException: `preview` is negative, or `headers` one text.
+        """
+        if self.preview < 0:
+            raise ImproperlyConfiguredException(detail=f"preview is 0 or more, not {self.preview}")
+        if isinstance(self.headers, str):
+            raise ImproperlyConfiguredException(
+                detail=f"headers is a tuple of names, such as ({self.headers!r},)"
+            )
 
     def __call__(
         self, connection: ASGIConnection, receive: Receive, send: Send
@@ -130,6 +150,9 @@ class _ConnectionLog:
             "reason": _shown(connection.close_reason),
             "closed_by": by if isinstance(by, str | None) else type(by).__name__,
         }
+        if isinstance(error, BaseExceptionGroup):
+            # What is no Exception in it is a cancellation, which is no error.
+            error, _ = cast("BaseExceptionGroup[BaseException]", error).split(Exception)
         if isinstance(error, Exception):
             fields["error"] = f"{type(error).__name__}: {_shown(_text(error))}"
             self.logger.error("websocket.error", **fields, exception=_traceback(error))
@@ -182,7 +205,7 @@ class _ConnectionLog:
             name,
             connection_id=self.connection.id,
             kind="text" if isinstance(data, str) else "binary",
-            size=len(data),
+            size=len(data if isinstance(data, bytes) else data.encode("utf-8", "replace")),
             preview=preview,
         )
 

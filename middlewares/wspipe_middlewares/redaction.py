@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
@@ -10,25 +11,27 @@ if TYPE_CHECKING:
 
 REDACTED: Final = "[redacted]"
 
-# Names without `-` and `_`, in lower case.
+# Names without what is no letter or digit, in lower case.
 _SECRET_NAMES: Final = frozenset(
     {
-        "auth", "authkey", "authorization", "code", "cookie", "jwt", "key", "nonce", "otp", "pass",
-        "pin", "proxyauthorization", "pwd", "secwebsocketprotocol", "session", "sessionid",
-        "sessionkey", "setcookie", "sid", "sig", "state", "ticket",
+        "auth", "authcode", "authkey", "code", "cookie", "jwt", "key", "nonce", "otp", "pass",
+        "pin", "pwd", "secwebsocketprotocol", "setcookie", "sid", "sig", "state", "ticket", "xauth",
     }
 )  # fmt: skip
 _SECRET_PARTS: Final = (
-    "accesskey", "apikey", "bearer", "credential", "passcode", "passphrase", "passwd", "password",
-    "privatekey", "secret", "signature", "token",
+    "accesskey", "apikey", "authorization", "bearer", "credential", "csrf", "passcode",
+    "passphrase", "passwd", "password", "privatekey", "secret", "sessid", "session", "signature",
+    "token", "xsrf",
 )  # fmt: skip
+_SEPARATORS: Final = re.compile("([&;])")
+_LONGEST_WORD: Final = 20
 
 
 def is_secret(name: str, more: Collection[str] = ()) -> bool:
     """Tell whether a query parameter or header of this name carries a secret.
 
     Args:
-        name: The name; case, `-` and `_` do not matter.
+        name: The name; only its letters and digits matter, not their case.
         more: Further names of secrets.
     """
     plain = _plain(name)
@@ -40,23 +43,27 @@ def is_secret(name: str, more: Collection[str] = ()) -> bool:
 
 
 def _plain(name: str) -> str:
-    return name.strip().lower().replace("-", "").replace("_", "")
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def redact_query(query: bytes, more: Collection[str] = ()) -> str:
     """Hide the values of secret parameters in a query string and leave the rest as it is.
 
+    A long word without a name counts as a secret: it may be a token on its own.
+
     Args:
         query: The raw query string.
         more: Further names of secrets.
     """
-    parts: list[str] = []
-    for part in query.decode("latin-1").split("&"):
-        name, equals, _ = part.partition("=")
-        parts.append(
-            f"{name}={REDACTED}" if equals and is_secret(unquote_plus(name), more) else part
-        )
-    return "&".join(parts)
+    parts = _SEPARATORS.split(query.decode("latin-1"))
+    return "".join(_redact_part(part, more) for part in parts)
+
+
+def _redact_part(part: str, more: Collection[str]) -> str:
+    name, equals, _ = part.partition("=")
+    if equals:
+        return f"{name}={REDACTED}" if is_secret(unquote_plus(name), more) else part
+    return REDACTED if len(part) > _LONGEST_WORD else part
 
 
 def printable(text: str, limit: int) -> str:

@@ -3,7 +3,7 @@
 The contract is in `wspipe.types.Middleware`; ready middlewares are in `wspipe_middlewares`.
 """
 
-from wspipe.app import WebSocketApp, websocket_app
+from wspipe.app import Handler, WebSocketApp, websocket_app
 from wspipe.connection import ASGIConnection
 from wspipe.datastructures import Address, State
 from wspipe.exceptions import (
@@ -11,15 +11,17 @@ from wspipe.exceptions import (
     ConnectionRejected,
     ImproperlyConfiguredException,
     ProtocolError,
+    SentAfterClose,
     SerializationException,
     WebSocketDisconnect,
     WebSocketException,
     WSPipeException,
 )
-from wspipe.interceptors import on_receive, on_send, select
+from wspipe.headers import HeadersInput
+from wspipe.interceptors import Interceptor, on_receive, on_send, select
 from wspipe.middleware import PipelineMiddleware
 from wspipe.pipeline import Composable, Pipeline, StateValidation
-from wspipe.serialization import default_serializer
+from wspipe.serialization import Serializer, default_serializer
 from wspipe.tally import Traffic
 from wspipe.types import ASGIApp, Event, Middleware, Receive, Scope, Send
 from wspipe.websocket import WebSocket
@@ -32,7 +34,10 @@ __all__ = [
     "Composable",
     "ConnectionRejected",
     "Event",
+    "Handler",
+    "HeadersInput",
     "ImproperlyConfiguredException",
+    "Interceptor",
     "Middleware",
     "Pipeline",
     "PipelineMiddleware",
@@ -40,7 +45,9 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "SentAfterClose",
     "SerializationException",
+    "Serializer",
     "State",
     "StateValidation",
     "Traffic",

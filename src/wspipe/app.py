@@ -54,7 +54,7 @@ class WebSocketApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "websocket":
-            await self._serve(self.websocket_class(scope, receive, send))
+            await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await lifespan.run_around(lifespan.answer, self.pipeline, scope, receive, send)
         elif scope["type"] == "http":
@@ -64,10 +64,16 @@ class WebSocketApp:
                 detail=f"a websocket_app cannot serve a scope of type {scope['type']!r}"
             )
 
-    async def _serve(self, socket: WebSocket) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Made in two steps, so that a stage or an `__init__` that fails does not keep the stages
+        # that came before it from their end.
+        socket = self.websocket_class.__new__(self.websocket_class)
         try:
+            socket.__init__(scope, receive, send)  # type: ignore[misc]
             await self._converse(socket)
         except BaseException as error:
+            if not socket.has_wire:
+                raise
             code, by = _ending_of(error)
             if socket.wire.sent == UNANSWERED:
                 status = _failure(by).status_in(socket.scope)
@@ -85,8 +91,6 @@ class WebSocketApp:
         await socket.finish(None)
 
     async def _converse(self, socket: WebSocket) -> None:
-        if socket.assembly_error is not None:
-            raise socket.assembly_error
         try:
             await self.pipeline.admit(socket)
             await self.handler(socket)
@@ -157,8 +161,8 @@ async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
                 await wire.reject(_failure(by))
             else:
                 await wire.close(code, "", by)
-    except Exception:
-        _logger.exception("the connection could not be closed after its handler failed")
+    except Exception as error:  # noqa: BLE001 - the handler's exception is what goes on
+        _logger.warning("the connection could not be closed after its handler failed: %r", error)
 
 
 async def _require_upgrade(send: Send) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from wspipe.connection import ASGIConnection, Auth, User, empty_receive, empty_send
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from anyio import Lock
 
     from wspipe.types import Event, Middleware, Receive, Scope, Send
+
+_logger = logging.getLogger("wspipe")
 
 
 class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
@@ -34,11 +37,7 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         "_ends",
         "_handshake",
         "_live_wire",
-        "assembly_error",
     )
-
-    assembly_error: Exception | None
-    """What a stage raised while the pipeline was composed, for the runner to raise."""
 
     pipeline: ClassVar[Pipeline] = Pipeline().with_wire(strict=True)
     """The pipeline that the class is assembled from, its wire stage included."""
@@ -66,15 +65,6 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
     ) -> None:
         super().__init__(scope, receive, send)
         self._handshake: Lock | None = None
-        self.assembly_error = None
-        try:
-            self._assemble(receive, send)
-        except Exception as error:
-            if self.runs_itself:
-                raise
-            self.assembly_error = error
-
-    def _assemble(self, receive: Receive, send: Send) -> None:
         self._chain = self.pipeline(self, receive, send)
         wire = self._live_wire = self.wire
         self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
@@ -127,8 +117,7 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         try:
             return await self._chain[0]()
         finally:
-            if not self._live_wire.open:
-                await self._end_received()
+            await self._end_received()
 
     async def _send_to_end(self, event: Event) -> None:
         wire = self._live_wire
@@ -138,17 +127,25 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
             await self._chain[1](event)
         finally:
             if wire.over or wire.lost:
-                await self.finish(None)
+                await self._end()
 
     async def _end_received(self) -> None:
         wire = self._live_wire
-        if self.runs_itself and (wire.received == DISCONNECTED or wire.evicted):
-            await self.finish(None)
+        if not wire.open and (wire.received == DISCONNECTED or wire.evicted):
+            await self._end()
+
+    async def _end(self) -> None:
+        """Run the end where no runner does; what fails there must not hide what goes on here."""
+        if self.runs_itself:
+            try:
+                await self.finish(None)
+            except Exception:
+                _logger.exception("an exit callback failed")
 
     async def _admit(self) -> None:
         try:
             await self.pipeline.admit(self)
         except ConnectionRejected as rejection:
             await self._live_wire.reject(rejection)
-            await self.finish(None)
+            await self._end()
             raise

@@ -81,6 +81,7 @@ class ASGIConnection(Generic[User, Auth]):
         "handshake_status",
         "receive",
         "scope",
+        "selected",
         "send",
         "traffic",
     )
@@ -108,6 +109,7 @@ class ASGIConnection(Generic[User, Auth]):
         self.traffic = Traffic()
         self.ending = Ending()
         self.error = None
+        self.selected: set[int] = set()
         self.handshake_status = None
         self._wire: Wire | None = None
         self._exit_stack: ExitStack | None = None
@@ -128,6 +130,11 @@ class ASGIConnection(Generic[User, Auth]):
         return self._id
 
     # The conversation: read from the wire stage.
+
+    @property
+    def has_wire(self) -> bool:
+        """Whether a pipeline is around this connection."""
+        return getattr(self, "_wire", None) is not None
 
     @property
     def wire(self) -> Wire:
@@ -227,7 +234,7 @@ class ASGIConnection(Generic[User, Auth]):
         Raises:
             ProtocolError: The code may not be sent.
         """
-        with move_on_after(CLOSE_TIMEOUT):
+        with move_on_after(CLOSE_TIMEOUT, shield=True) as scope:
             try:
                 await self.wire.close(code, reason or "", by)
             except ProtocolError:
@@ -238,6 +245,8 @@ class ASGIConnection(Generic[User, Auth]):
                     raise
                 _logger.warning("the server refuses close code %s: %s; closing 1000", code, error)
                 await self.wire.close(1000, reason or "", by)
+        if scope.cancelled_caught:
+            _logger.warning("the server took no close within %s seconds", CLOSE_TIMEOUT)
 
     async def finish(self, error: BaseException | None) -> bool:
         """Run the end of the connection; for whoever runs the application.
@@ -286,7 +295,7 @@ class ASGIConnection(Generic[User, Auth]):
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies; one that cannot be read is left out."""
+        """The cookies; what is no pair is left out."""
         if self._cookies is None:
             self._cookies = cookies_of(self.headers)
         return self._cookies
@@ -387,8 +396,11 @@ class ASGIConnection(Generic[User, Auth]):
         for key, method in _ROUTERS:
             reverse = getattr(self.scope.get(key), method, None)
             if reverse is not None:
-                path = str(reverse(name, **path_params))
-                return str(self.base_url.origin()) + self.base_url.raw_path.rstrip("/") + path
+                path = reverse(name, **path_params)
+                base = self.base_url
+                if getattr(path, "protocol", "") == "http":  # Starlette tells what kind of route
+                    base = base.with_scheme(base.scheme.replace("ws", "http"))
+                return str(base.origin()) + base.raw_path.rstrip("/") + str(path)
         raise ImproperlyConfiguredException(
             detail=f"cannot make the URL of {name!r}: no router is in the scope, "
             "which a framework such as Starlette or Litestar puts there"

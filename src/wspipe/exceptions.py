@@ -116,6 +116,14 @@ class ProtocolError(WebSocketException, RuntimeError):
         self.legal = tuple(legal)
 
 
+class SentAfterClose(ProtocolError, WebSocketDisconnect):
+    """The application sent something after it had closed or denied the connection.
+
+    A fault of the application, and a `WebSocketDisconnect` as well, so that whoever sends to many
+    sockets needs to catch one exception only.
+    """
+
+
 class ConnectionRejected(WSPipeException):
     """Raised by a middleware's `admit` to deny a connection before the application sees it.
 

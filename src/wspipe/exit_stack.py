@@ -22,13 +22,19 @@ class ExitStack(AsyncExitStack):
     It differs from its base in how it unwinds. Callbacks run shielded from cancellation, and an
     async one that takes longer than `timeout` seconds is cancelled. One that fails or hangs hides
     neither the application's exception nor the other callbacks: each sees the application's.
+
+    The shield is that of anyio. A bare `asyncio.Task.cancel()` that comes while an async callback
+    runs ends that callback; the others still run.
     """
 
     timeout: float = 5.0
     """Seconds that each async callback has."""
+    _unwinding = False
 
     async def unwind(self, error: BaseException | None) -> bool:
         """Run the callbacks, last in first out, and forget them.
+
+        Does nothing while they run already, called from another task or from one of them.
 
         Args:
             error: The application's exception, or `None` where it returned.
@@ -40,6 +46,15 @@ class ExitStack(AsyncExitStack):
             BaseException: The first failure of a callback, where there is no exception of the
                 application for it to hide. Otherwise failures go to the logger `wspipe`.
         """
+        if self._unwinding:
+            return False
+        self._unwinding = True
+        try:
+            return await self._run(error)
+        finally:
+            self._unwinding = False
+
+    async def _run(self, error: BaseException | None) -> bool:
         suppressed = False
         failures: list[BaseException] = []
         callbacks = self._registered()

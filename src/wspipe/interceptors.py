@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast, overload
 
 from wspipe.exceptions import ImproperlyConfiguredException
+from wspipe.judgement import kind_of
 from wspipe.pipeline import Composable, Pipeline, StateValidation, is_async
 from wspipe.state_machine import RECEIVE, SEND
 from wspipe.types import Event
@@ -45,10 +46,10 @@ class _Intercept(Composable):
 
     def decide(self, result: object, event: Event) -> Event | None:
         """Say what goes on: what the function gave, or the event where it cannot be dropped."""
-        if isinstance(result, MutableMapping):
+        if kind_of(result) is not None:
             return cast("Event", result)
         if result is None:
-            return None if event["type"] == self.message else event
+            return None if kind_of(event) == self.message else event
         raise ImproperlyConfiguredException(
             detail=f"{self!r} returned {result!r}; it must return the event to pass on, or None"
         )
@@ -67,7 +68,7 @@ class _OnReceive(_Intercept):
         async def intercepted_receive() -> Event:
             while True:
                 event = await receive()
-                if event["type"] != RECEIVE and not lifecycle:
+                if kind_of(event) != RECEIVE and not lifecycle:
                     return event
                 result: object = function(event, connection)
                 if result is event:
@@ -92,7 +93,7 @@ class _OnSend(_Intercept):
         function, lifecycle, decide = self.function, self.lifecycle, self.decide
 
         def intercepted_send(event: Event) -> Awaitable[None]:
-            if event["type"] != SEND and not lifecycle:
+            if kind_of(event) != SEND and not lifecycle:
                 return send(event)
             result: object = function(event, connection)
             if result is event:
@@ -115,14 +116,14 @@ async def _nothing() -> None:
 
 
 @overload
-def on_receive(function: Interceptor, *, lifecycle: bool = False) -> Middleware: ...
+def on_receive(function: Interceptor, *, lifecycle: bool = False) -> Composable: ...
 @overload
-def on_receive(*, lifecycle: bool = False) -> Callable[[Interceptor], Middleware]: ...
+def on_receive(*, lifecycle: bool = False) -> Callable[[Interceptor], Composable]: ...
 
 
 def on_receive(
     function: Interceptor | None = None, *, lifecycle: bool = False
-) -> Middleware | Callable[[Interceptor], Middleware]:
+) -> Composable | Callable[[Interceptor], Composable]:
     """Make a middleware of a function that sees each event on its way to the application.
 
     Also a decorator: `@on_receive` or `@on_receive(lifecycle=True)`.
@@ -142,14 +143,14 @@ def on_receive(
 
 
 @overload
-def on_send(function: Interceptor, *, lifecycle: bool = False) -> Middleware: ...
+def on_send(function: Interceptor, *, lifecycle: bool = False) -> Composable: ...
 @overload
-def on_send(*, lifecycle: bool = False) -> Callable[[Interceptor], Middleware]: ...
+def on_send(*, lifecycle: bool = False) -> Callable[[Interceptor], Composable]: ...
 
 
 def on_send(
     function: Interceptor | None = None, *, lifecycle: bool = False
-) -> Middleware | Callable[[Interceptor], Middleware]:
+) -> Composable | Callable[[Interceptor], Composable]:
     """Make a middleware of a function that sees each event on its way to the client.
 
     Also a decorator: `@on_send` or `@on_send(lifecycle=True)`.
@@ -176,12 +177,13 @@ class _Select(Composable):
     def __call__(
         self, connection: ASGIConnection[Any, Any], receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
-        if self.condition(connection):
-            return self.chosen(connection, receive, send)
-        return receive, send
+        if not self.condition(connection):
+            return receive, send
+        connection.selected.add(id(self))
+        return self.chosen(connection, receive, send)
 
     async def admit(self, connection: ASGIConnection[Any, Any]) -> None:
-        if self.condition(connection):
+        if id(self) in connection.selected:
             await self.chosen.admit(connection)
 
     @property
@@ -202,12 +204,12 @@ class _Select(Composable):
 
 def select(
     condition: Callable[[ASGIConnection[Any, Any]], bool], middleware: Middleware
-) -> Middleware:
+) -> Composable:
     """Apply a middleware to some connections only; the others do not pass it at all.
 
     Args:
-        condition: Decides on a connection by what its scope tells. It is asked when the pipeline
-            is composed and again before admission, so it should give the same answer twice.
+        condition: Decides on a connection by what its scope tells. It is asked once, when the
+            pipeline is composed, before any stage has admitted the connection.
         middleware: The middleware or pipeline to apply.
 
     Raises:

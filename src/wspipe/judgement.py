@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from wspipe.exceptions import ProtocolError
+from wspipe.exceptions import ProtocolError, SentAfterClose
 from wspipe.payload import CHECKS
 from wspipe.state_machine import (
+    CLOSED,
     DENIAL_EXTENSION,
     EVENTS,
     LENIENT_TRANSITIONS,
+    REJECTED,
     TRANSITIONS,
     Sender,
     legal_events,
@@ -27,6 +29,11 @@ class Situation(NamedTuple):
     received: str
     sent: str
     extensions: Collection[str]
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text, with an ellipsis, so that an error does not carry a whole payload."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def kind_of(event: object) -> str | None:
@@ -57,8 +64,9 @@ def judge(sender: Sender, event: Event, situation: Situation, *, strict: bool) -
     received, sent, extensions = situation
     kind = kind_of(event)
     if kind is None:
-        problem = f"sent {event!r}, which is no event: a dict with a 'type'"
-        raise _refusal(sender, repr(event), situation, problem)
+        given = shorten(repr(event), 200)
+        problem = f"sent {given}, which is no event: a dict with a 'type'"
+        raise _refusal(sender, given, situation, problem)
     transitions = TRANSITIONS if strict else LENIENT_TRANSITIONS
     then = transitions.get((sender, kind, received, sent))
     if then is None and kind not in EVENTS and _is_of_extension(kind, extensions):
@@ -94,7 +102,8 @@ def _is_of_extension(kind: str, extensions: Collection[str]) -> bool:
 def _refusal(sender: Sender, kind: str, situation: Situation, problem: str) -> ProtocolError:
     received, sent, extensions = situation
     legal = legal_events(sender, received, sent, denial=DENIAL_EXTENSION in extensions)
-    return ProtocolError(
+    over = sender == "application" and sent in {CLOSED, REJECTED}
+    return (SentAfterClose if over else ProtocolError)(
         detail=f"the {sender} {problem}; legal from it here: {', '.join(legal) or 'nothing'}",
         event=kind,
         sender=sender,

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyio import move_on_after
-
 if TYPE_CHECKING:
     from wspipe.pipeline import Pipeline
     from wspipe.types import ASGIApp, Event, Receive, Scope, Send
-
-SHUTDOWN_TIMEOUT = 5.0
-"""Seconds that a pipeline has to shut down."""
 
 
 async def run_around(
@@ -52,8 +47,7 @@ async def run_around(
         nonlocal started
         if started:
             started = False
-            with move_on_after(SHUTDOWN_TIMEOUT, shield=True):
-                await pipeline.shutdown()
+            await pipeline.shutdown()
 
     try:
         await app(scope, wrapped_receive, wrapped_send)

@@ -26,6 +26,7 @@ MAX_REASON_BYTES: Final = 123
 """A control frame holds 125 bytes (RFC 6455 section 5.5), two of which are the close code."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_SUBPROTOCOL = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN_IN_VALUE = re.compile(rb"[\r\n\0]")
 
 
@@ -73,6 +74,8 @@ def _accept(event: Mapping[str, Any]) -> str | None:
     subprotocol = event.get("subprotocol")
     if not isinstance(subprotocol, str | None):
         return f"'subprotocol' must be str or None, not {_kind(subprotocol)}"
+    if subprotocol is not None and not _SUBPROTOCOL.fullmatch(subprotocol):
+        return f"'subprotocol' {subprotocol!r} is not an HTTP token (RFC 6455 section 4.1)"
     return _headers(event, reserved=b"sec-websocket-protocol")
 
 

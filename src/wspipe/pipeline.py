@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from anyio import fail_after
 
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.wire import Wire
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from wspipe.connection import ASGIConnection
     from wspipe.types import Middleware, Receive, Send
 
+SHUTDOWN_TIMEOUT = 5.0
+"""Seconds that each stage has to shut down."""
+
 
 class Composable:
     """Gives `|` to a middleware class: `A() | B()` is `Pipeline(A(), B())`.
@@ -24,13 +30,21 @@ class Composable:
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, connection: ASGIConnection[Any, Any], receive: Receive, send: Send
+        ) -> tuple[Receive, Send]:
+            """Wrap the two directions of one connection: see `Middleware`."""
+            ...
+
     def __or__(self, other: Middleware) -> Pipeline:
         """Put `other` behind this middleware, closer to the application."""
-        return Pipeline(cast("Middleware", self), other)
+        return Pipeline(self, other)
 
     def __ror__(self, other: Middleware) -> Pipeline:
         """Put `other` before this middleware, closer to the server."""
-        return Pipeline(other, cast("Middleware", self))
+        return Pipeline(other, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +121,12 @@ class Pipeline(Composable):
                 try:
                     await admit(connection)
                 except ConnectionRejected as rejection:
-                    if rejection.by is None:
-                        rejection.by = middleware
-                    raise
+                    if rejection.by is not None:
+                        raise
+                    # A copy, because the stage may raise one and the same object every time.
+                    denial = copy(rejection)
+                    denial.by = middleware
+                    raise denial from rejection
 
     async def startup(self) -> None:
         """Start every stage that owns resources, from first to last.
@@ -257,7 +274,8 @@ async def _shut_down(middlewares: Sequence[Middleware]) -> None:
         shutdown = getattr(middleware, "shutdown", None)
         if shutdown is not None:
             try:
-                await shutdown()
+                with fail_after(SHUTDOWN_TIMEOUT, shield=True):
+                    await shutdown()
             except Exception as error:  # noqa: BLE001 - each has its turn, all are raised
                 errors.append(error)
     if errors:

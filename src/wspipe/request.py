@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
@@ -40,18 +40,16 @@ def query_params_of(scope: Scope) -> MultiDictProxy[str]:
 
 
 def cookies_of(headers: MultiMapping[str]) -> Mapping[str, str]:
-    """Read the `Cookie` headers (RFC 6265 section 4.2), pair by pair, so that a bad one is alone.
+    """Read the `Cookie` headers (RFC 6265 section 4.2), pair by pair, unquoted.
 
     HTTP/2 clients may send several of them (RFC 9113 section 8.2.3).
     """
     cookies: dict[str, str] = {}
+    jar = SimpleCookie()
     for pair in ";".join(headers.getall("cookie", [])).split(";"):
-        jar = SimpleCookie()
-        try:
-            jar.load(pair.strip())
-        except CookieError:
-            continue
-        cookies.update((name, morsel.value) for name, morsel in jar.items())
+        name, equals, value = pair.partition("=")
+        if equals and name.strip():
+            cookies[name.strip()], _ = jar.value_decode(value.strip())
     return cookies
 
 

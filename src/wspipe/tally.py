@@ -44,7 +44,7 @@ class Ending:
         gives the errors of its parameters as a list.
         """
         if not self.final:
-            self.code = code if isinstance(code, int) else None
+            self.code = int(code) if isinstance(code, int) else None
             self.reason = reason if isinstance(reason, str) else str(reason)
             self.by, self.final = by, final
 

@@ -59,7 +59,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             ConnectionRejected: A middleware of the class rejects, where no runner has asked it.
         """
         wire = self._live_wire
-        if wire.sent != UNANSWERED:
+        if wire.answered or wire.over:
             return
         # Two tasks may come here at once, each before its first message.
         if self._handshake is None:
@@ -88,6 +88,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         """
         if by is not None:
             await super().close(code, reason, by=by)
+            await self._end()
         else:
             await self.send({"type": CLOSE, "code": code, "reason": truncate_reason(reason or "")})
 
@@ -127,7 +128,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 was received before.
         """
         key = _key(mode)
-        if self._live_wire.sent == UNANSWERED:
+        if not self._live_wire.answered:
             await self.accept()
         return self._payload(await self.receive(), key)
 
@@ -156,7 +157,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             event = wire.take(event)
             await self._end_received()
         else:
-            if wire.sent == UNANSWERED:
+            if not wire.answered:
                 await self.accept()
             event = await self.receive()
         return self._payload(event, "text")
@@ -218,7 +219,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             data = data.decode(encoding)
         elif key == "bytes" and isinstance(data, str):
             data = data.encode(encoding)
-        if self._live_wire.sent == UNANSWERED:
+        if not self._live_wire.answered:
             await self.accept()
         await self.send({"type": "websocket.send", key: data})
 
@@ -239,8 +240,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 try:
                     wire.lose(error)
                 finally:
-                    if self.runs_itself:
-                        await self.finish(None)
+                    await self._end()
                 raise
             traffic = wire.traffic
             traffic.messages_sent += 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from anyio.lowlevel import checkpoint
+
 from wspipe.exceptions import (
     ClientDisconnected,
+    ProtocolError,
     WebSocketDisconnect,
     WebSocketException,
     WSPipeException,
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from wspipe.exceptions import ConnectionRejected
     from wspipe.types import Event, Receive, Send
 
+_logger = logging.getLogger("wspipe")
+
 
 class Wire:
     """The state of one conversation.
@@ -54,6 +60,7 @@ class Wire:
         "_delivered",
         "_evicted",
         "_losses",
+        "answered",
         "blame",
         "ending",
         "handshake_callbacks",
@@ -73,6 +80,7 @@ class Wire:
         self.send_end = send
         self.received: str = WAITING
         self.sent: str = UNANSWERED
+        self.answered = False
         self.open = False
         self.strict = strict
         self.traffic = connection.traffic
@@ -115,6 +123,7 @@ class Wire:
         if not self.open:
             self.check_receivable()
             if self._evicted is not None:
+                await checkpoint()  # for an application that receives on and on
                 return dict(self._evicted)
         event = await self.receive_end()
         text: Any
@@ -186,48 +195,49 @@ class Wire:
 
     async def _give(self, event: Event) -> None:
         self._check_sendable()
-        before = self.sent
         # After the disconnect, and for an event of an extension, the table has nothing to say: the
         # server answers as it would without us.
         then = None if self.received == DISCONNECTED else self._judge("application", event)
-        ends = then is not None and self._move(event, then)
-        moved = self.sent
         try:
-            await self.send_end(event)
+            if then is None:
+                await self.send_end(event)
+                return
+            ending: tuple[object, object, object] | None = None
+            if event["type"] == CLOSE:
+                ending = event.get("code", 1000), event.get("reason") or "", self.blame
+            elif event["type"] == DENIAL_BODY and not event.get("more_body", False):
+                then, ending = REJECTED, (None, "", self.blame)
+            await self._hand_over(event, then, ending)
         except OSError as error:
-            if ends:
-                self._restore_ending()
             self.lose(error)
             raise
-        except Exception:
-            if ends:
-                self._restore_ending()
-            if then is not None and self.sent == moved:
-                self.sent = before
-                self._update_open()
-            raise
-        if then is None:
-            return
         if event["type"] == SEND:
             self.traffic.messages_sent += 1
             self.traffic.bytes_sent += message_size(event)
-        elif before == UNANSWERED:
-            self._answered(event)
 
-    def _move(self, event: Event, then: str) -> bool:
-        """Move the application's side and tell whether that ends the conversation.
+    async def _hand_over(
+        self, event: Event, then: str, ending: tuple[object, object, object] | None
+    ) -> None:
+        """Let the server take an event that moves the application's side.
 
-        It moves before the server takes the event: another task's send is refused meanwhile.
+        The side moves first, so that another task's send is refused meanwhile, and moves back where
+        the server does not take the event, a cancellation included.
         """
-        if event["type"] == DENIAL_BODY and not event.get("more_body", False):
-            then = REJECTED
-        self.sent = then
+        before, self.sent = self.sent, then
         self._update_open()
-        if event["type"] == CLOSE:
-            self.ending.record(event.get("code", 1000), event.get("reason") or "", self.blame)
-        elif then == REJECTED:
-            self.ending.record(None, "", self.blame)
-        return then in {CLOSED, REJECTED}
+        if ending is not None:
+            self.ending.record(*ending)
+        try:
+            await self.send_end(event)
+        except BaseException as error:
+            if ending is not None:
+                self._restore_ending()
+            if self.sent == then and not isinstance(error, OSError):
+                self.sent = before
+                self._update_open()
+            raise
+        if before == UNANSWERED:
+            self._note_answer(event)
 
     def _check_sendable(self) -> None:
         if self._evicted is not None:
@@ -251,28 +261,27 @@ class Wire:
         reason = truncate_reason(reason)
         event: Event = {"type": CLOSE, "code": code, "reason": reason}
         check_content("application", event, self._situation)
-        before = self.sent
-        if before == DENYING:
+        then = CLOSED if self.sent == ACCEPTED else REJECTED
+        if self.sent == DENYING:
             event = {"type": DENIAL_BODY, "body": b"", "more_body": False}
         self._evicted = {"type": DISCONNECT, "code": code, "reason": reason}
-        self.sent = CLOSED if before == ACCEPTED else REJECTED
-        self._update_open()
-        self.ending.record(code, reason, by)
-        interrupt = getattr(self.receive_end, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
+        self.interrupt()
         try:
-            await self.send_end(event)
+            await self._hand_over(event, then, (code, reason, by))
         except OSError as error:
-            self._restore_ending()
             self._note_loss(error)
-            return
-        except Exception:
-            self._restore_ending()
-            self.sent = before
+        except BaseException:
+            self._evicted = None
+            self._update_open()
             raise
-        if before == UNANSWERED:
-            self._answered(event)
+
+    def interrupt(self) -> None:
+        """End a receive that waits, on the server that could not close otherwise."""
+        # The second is the wire of a pipeline around this one.
+        for end in (self.receive_end, getattr(self.receive_end, "__self__", None)):
+            interrupt = getattr(end, "interrupt", None)
+            if interrupt is not None:
+                interrupt()
 
     async def reject(self, rejection: ConnectionRejected) -> None:
         """Deny the connection for a middleware whose `admit` said so; close it where accepted."""
@@ -287,6 +296,7 @@ class Wire:
         self.blame = by
         with suppress(OSError):
             for event in rejection.events(self._connection.scope):
+                check_content("application", event, self._situation)
                 await self.send(event)
 
     def plan_end(self, code: int | None, by: object, *, status: int | None = None) -> None:
@@ -320,8 +330,8 @@ class Wire:
         """Tell whether an exception of the application only reports that the client is gone.
 
         That is our own `WebSocketDisconnect`, the server's error of a failed send, a framework's
-        exception that carries the close code (1006 is what Starlette makes of a failed send), and a
-        group of nothing else.
+        disconnect exception that carries the close code (1006 is what Starlette makes of a failed
+        send), and a group of nothing else.
         """
         if self._delivered is None and self._evicted is None and not self._losses:
             return False
@@ -329,11 +339,12 @@ class Wire:
             group = cast("BaseExceptionGroup[BaseException]", error)
             return all(map(self.reports_end, group.exceptions))
         if isinstance(error, WSPipeException):
-            return isinstance(error, WebSocketDisconnect)
+            return isinstance(error, WebSocketDisconnect) and not isinstance(error, ProtocolError)
         if any(error is loss for loss in self._losses):
             return True
         told = [event["code"] for event in (self._delivered, self._evicted) if event is not None]
-        return getattr(error, "code", None) in [*told, 1006]
+        named = "Disconnect" in type(error).__name__
+        return named and getattr(error, "code", None) in [*told, 1006]
 
     def _note_loss(self, error: OSError) -> None:
         # The last few are enough to recognise; an application may go on sending for ever.
@@ -364,10 +375,21 @@ class Wire:
         return Situation(self.received, self.sent, extensions)
 
     def _update_open(self) -> None:
-        self.open = self.received == CONNECTED and self.sent == ACCEPTED and self._evicted is None
+        self.open = (
+            self.received == CONNECTED
+            and self.sent == ACCEPTED
+            and self.answered
+            and self._evicted is None
+        )
 
-    def _answered(self, event: Event) -> None:
+    def _note_answer(self, event: Event) -> None:
         statuses = {ACCEPT: 101, CLOSE: 403, DENIAL_START: event.get("status")}
         self._connection.handshake_status = statuses[event["type"]]
+        self.answered = True
+        self._update_open()
         for callback in self.handshake_callbacks:
-            callback(event)
+            try:
+                callback(event)
+            except Exception:
+                # An observer that fails is no reason to fail an accept that has happened.
+                _logger.exception("a handshake callback failed")

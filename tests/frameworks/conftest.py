@@ -43,11 +43,14 @@ class Scenario:
     path: str
     turns: Sequence[tuple[int, Event]]
     extensions: Sequence[str] = ()
+    vanishes_after: int | None = None
+    """How many events the client gets before it is gone without a word."""
 
 
 SCENARIOS = {
     "echo": Scenario("/echo", [(0, CONNECT), (1, TEXT), (2, BYTES), (3, _disconnect(1001))]),
     "the client leaves at once": Scenario("/echo", [(0, CONNECT), (1, _disconnect(1000))]),
+    "the client vanishes": Scenario("/echo", [(0, CONNECT), (1, TEXT)], vanishes_after=1),
     "the client leaves unaccepted": Scenario("/echo", [(0, CONNECT), (0, _disconnect(1006))]),
     "the application closes": Scenario("/close", [(0, CONNECT), (1, TEXT), (2, _disconnect(4001))]),
     "the application rejects": Scenario("/reject", [(0, CONNECT), (1, _disconnect(1006))]),
@@ -73,8 +76,11 @@ class ScriptedServer:
     Once the turns are over, receiving waits, as it does on an idle connection.
     """
 
-    def __init__(self, turns: Sequence[tuple[int, Event]]) -> None:
+    def __init__(
+        self, turns: Sequence[tuple[int, Event]], vanishes_after: int | None = None
+    ) -> None:
         self.turns = deque(turns)
+        self.vanishes_after = vanishes_after
         self.log: list[tuple[str, Any]] = []
         self.sent: list[Event] = []
         self.client_left = False
@@ -92,7 +98,7 @@ class ScriptedServer:
     async def send(self, event: Event) -> None:
         await anyio.lowlevel.checkpoint()
         self.log.append(("sent", event))
-        if self.client_left:
+        if self.client_left or len(self.sent) == self.vanishes_after:
             error = ServerGone("the client has left")
             self.log.append(("refused", error))
             raise error
@@ -137,9 +143,9 @@ def _describe(value: object) -> object:
     return type(value), str(value), getattr(value, "code", None), context
 
 
-async def play(app: ASGIApp, scope: Scope, turns: Sequence[tuple[int, Event]], wrap: Any) -> Visit:
+async def play(app: ASGIApp, scope: Scope, server: ScriptedServer, wrap: Any) -> Visit:
     """Let the scripted server visit `wrap(app)`, with a record of what the application saw."""
-    server, visit = ScriptedServer(turns), Visit(scope)
+    visit = Visit(scope)
 
     async def watched(scope: Scope, receive: Any, send: Any) -> None:
         visit.app_scope = scope
@@ -240,7 +246,8 @@ def compare(stack: Stack) -> Callable[..., Any]:
         visits = []
         for wrap in (lambda app: app, stack.wrap):
             scope = websocket_scope(script.path, extensions=script.extensions)
-            visits.append(await play(app, scope, script.turns, wrap))
+            server = ScriptedServer(script.turns, script.vanishes_after)
+            visits.append(await play(app, scope, server, wrap))
         alone, wrapped = visits
         assert wrapped.summary() == alone.summary()
         for kind in ("received", "sent", "refused"):
@@ -264,8 +271,8 @@ def pass_through(stack: Stack) -> Callable[..., Any]:
             assert [*map(id, given)] == [*map(id, ends)]
 
         await stack.wrap(check)(*ends)
-        alone = await play(app, dict(scope), turns, lambda app: app)
-        wrapped = await play(app, dict(scope), turns, stack.wrap)
+        alone = await play(app, dict(scope), ScriptedServer(turns), lambda app: app)
+        wrapped = await play(app, dict(scope), ScriptedServer(turns), stack.wrap)
         assert wrapped.summary() == alone.summary()
         return wrapped
 

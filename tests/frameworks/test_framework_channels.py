@@ -33,6 +33,7 @@ pytestmark = pytest.mark.asyncio
 EXPECTED = {
     "echo": ["accept", "send", "send"],
     "the client leaves at once": ["accept"],
+    "the client vanishes": ["accept", "send"],
     "the client leaves unaccepted": ["accept"],
     "the application closes": ["accept", "close"],
     "the application rejects": ["close"],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXPECTED = {
     "echo": ["accept", "send", "send"],
     "the client leaves at once": ["accept"],
+    "the client vanishes": ["accept", "send"],
     "the client leaves unaccepted": ["accept"],
     "the application closes": ["accept", "close"],
     "the application rejects": ["close"],

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.anyio
 EXPECTED = {
     "echo": ["accept", "send", "send"],
     "the client leaves at once": ["accept"],
+    "the client vanishes": ["accept", "send"],
     "the client leaves unaccepted": ["accept"],
     "the application closes": ["accept", "close"],
     "the application rejects": ["close"],
@@ -90,8 +91,11 @@ async def test_a_conversation_is_the_same_behind_a_pipeline(scenario: str, compa
     assert visit.sent_types == EXPECTED[scenario]
 
 
-async def test_the_application_gets_the_very_exception_of_the_server(compare: Any) -> None:
-    visit = await compare(app, "the application sends too late")
+@pytest.mark.parametrize("case", ["the client vanishes", "the application sends too late"])
+async def test_the_application_gets_the_very_exception_of_the_server(
+    case: str, compare: Any
+) -> None:
+    visit = await compare(app, case)
     assert type(visit.error).__name__ == "ServerGone"
     assert [visit.error] == [error for what, error in visit.at_server if what == "refused"]
 

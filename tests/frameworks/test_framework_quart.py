@@ -18,6 +18,7 @@ pytestmark = pytest.mark.asyncio
 EXPECTED = {
     "echo": ["accept", "send", "send"],
     "the client leaves at once": ["accept"],
+    "the client vanishes": ["accept", "send", "close"],
     "the client leaves unaccepted": ["accept"],
     "the application closes": ["accept", "close"],
     "the application rejects": ["close"],

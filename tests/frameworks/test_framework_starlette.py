@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 EXPECTED = {
     "echo": ["accept", "send", "send"],
     "the client leaves at once": ["accept"],
+    "the client vanishes": ["accept", "send"],
     "the client leaves unaccepted": ["accept"],
     "the application closes": ["accept", "close"],
     "the application rejects": ["close"],
@@ -174,3 +175,12 @@ def test_the_test_client_sees_no_difference(stack: Any, place: Any, backend: Any
         assert (denied.value.status_code, denied.value.text) == (401, "not you")
         with pytest.raises(ApplicationError), client.websocket_connect("/fail-early"):
             pass
+
+
+def test_an_event_out_of_turn_is_a_runtime_error_as_without_a_pipeline(stack: Any) -> None:
+    for application in (app, stack.wrap(app)):
+        with (
+            pytest.raises(RuntimeError, match=r"websocket\.connect"),
+            TestClient(application).websocket_connect("/late") as session,
+        ):
+            session.send({"type": "websocket.connect"})

@@ -25,6 +25,13 @@ DISCONNECT = {"type": "websocket.disconnect", "code": 4007, "reason": "done"}
 ACCEPT = {"type": "websocket.accept", "subprotocol": None, "headers": []}
 
 
+class ListedHeaders:
+    """Headers of a kind that offers nothing but the list of pairs."""
+
+    def to_header_list(self) -> list[tuple[bytes, bytes]]:
+        return [(b"x-test", b"1"), (b"x-test", b"2")]
+
+
 def socket_of(*events: Event, kind: type[WebSocket] = WebSocket) -> tuple[WebSocket, list[Event]]:
     """Make a socket that receives these events, and the list of what it sends."""
     incoming, sent = deque(events), []
@@ -51,11 +58,12 @@ async def test_accept_takes_the_connect_event_and_answers_once() -> None:
     "headers",
     [
         [(b"x-test", b"1"), (b"x-test", b"2")],
+        ListedHeaders(),
         LitestarHeaders([(b"x-test", b"1"), (b"x-test", b"2")]),
         CIMultiDict([("X-Test", "1"), ("x-test", "2")]),
         StarletteHeaders(raw=[(b"x-test", b"1"), (b"x-test", b"2")]),
     ],
-    ids=["pairs", "litestar", "multidict", "starlette"],
+    ids=["pairs", "listed", "litestar", "multidict", "starlette"],
 )
 async def test_accept_takes_headers_that_repeat_in_any_form(headers: Any) -> None:
     socket, sent = socket_of(CONNECT)

@@ -90,6 +90,8 @@ def is_admin(connection: ASGIConnection) -> bool:
     return connection.path_params.get("role") == "admin"
 
 
+assert_type(on_receive(trim) | audit, Pipeline)
+assert_type(select(is_admin, passing) | on_send(trim), Pipeline)
 pipeline = Logging() | on_receive(trim) | audit | select(is_admin, passing) | Admitting("k")
 assert_type(pipeline, Pipeline)
 assert_type(passing | Logging(), Pipeline)

@@ -196,6 +196,33 @@ async def test_the_state_is_told_in_four_words(make_bench: Callable[..., Bench])
     assert states == ["init", "connect", "connect", "connect", "receive", "disconnect"]
 
 
+@pytest.mark.parametrize("received", ["waiting for connect", "connected", "disconnected"])
+@pytest.mark.parametrize("sent", ["unanswered", "accepted", "closed", "denying", "rejected"])
+async def test_it_is_open_while_messages_may_flow_both_ways(
+    make_bench: Callable[..., Bench], received: str, sent: str
+) -> None:
+    bench = await make_bench().reach(received, sent)
+    assert bench.wire.open == ((received, sent) == ("connected", "accepted"))
+    await bench.wire.close(1000, "", "guard")
+    assert not bench.wire.open
+
+
+@either_way
+async def test_the_applications_close_is_how_it_ended(
+    make_bench: Callable[..., Bench], *, strict: bool
+) -> None:
+    for content, code, reason in [
+        ({}, 1000, ""),
+        ({"code": 4000, "reason": None}, 4000, ""),
+        ({"code": 4000, "reason": "enough"}, 4000, "enough"),
+    ]:
+        bench = await make_bench(strict=strict).open()
+        await bench.send({"type": "websocket.close", **content})
+        assert bench.ending == (code, reason, "application")
+        await bench.hear({"type": "websocket.disconnect", "code": 1005, "reason": "echo"})
+        assert bench.ending == (code, reason, "application")
+
+
 async def test_accepting_before_the_connect_event_is_a_beginning(
     make_bench: Callable[..., Bench],
 ) -> None:

@@ -150,3 +150,31 @@ async def test_a_refused_close_does_not_hide_an_earlier_loss(
         await bench.send(CLOSE)
     assert (bench.connection.close_code, bench.connection.closed_by) == (1006, "unknown")
     assert bench.connection.connection_state == "disconnect"
+
+
+@each_path
+@either_way
+async def test_the_refusal_of_a_wire_closer_to_the_server_goes_through(
+    make_bench: Callable[..., Bench], message: Any, *, strict: bool
+) -> None:
+    bench = await make_bench(strict=strict).open()
+    fault = bench.server.fault = ClientDisconnected(detail="a middleware closed", code=1008)
+    with pytest.raises(ClientDisconnected) as caught:
+        await bench.send(message)
+    assert caught.value is fault
+    assert bench.ending == (1008, "", "unknown")
+    assert bench.connection.connection_state == "disconnect"
+
+
+async def test_a_conversation_that_ended_without_a_code_counts_as_1005(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = await make_bench(strict=True).reach("connected", "denying")
+    await bench.send({"type": "websocket.http.response.body"})
+    await bench.hear({"type": "websocket.disconnect", "code": 1006})
+    assert bench.connection.close_code is None
+    with pytest.raises(ClientDisconnected) as sending:
+        await bench.send(TEXT)
+    with pytest.raises(WebSocketException) as receiving:
+        await bench.receive()
+    assert (sending.value.code, receiving.value.code) == (1005, 1005)

@@ -68,14 +68,14 @@ async def chat(socket: WebSocket) -> None:
     await socket.accept()
     stages = [repr(stage) for stage in socket.pipeline]
     await socket.send_json({"type": "welcome", "id": socket.id, "pipeline": stages})
-    async with room.seat(socket):
-        try:
+    try:
+        async with room.seat(socket):
             async for message in socket.iter_json():
                 await answer(socket, message)
-        except WebSocketDisconnect:
-            return  # it left before it had its answer
-        except WebSocketException as error:
-            await socket.close(error.code, error.detail)  # it sent something that is not JSON
+    except WebSocketDisconnect:
+        return  # it left before it had its answer
+    except WebSocketException as error:
+        await socket.close(error.code, error.detail)  # it sent something that is not JSON
 
 
 async def answer(socket: WebSocket, message: object) -> None:
