@@ -159,6 +159,8 @@ async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
                 return
             if wire.sent == UNANSWERED:
                 await wire.reject(_failure(by))
+            elif wire.evicted:
+                await wire.close(socket.close_code or code, socket.close_reason, socket.closed_by)
             else:
                 await wire.close(code, "", by)
     except Exception as error:  # noqa: BLE001 - the handler's exception is what goes on

@@ -172,7 +172,7 @@ class ASGIConnection(Generic[User, Auth]):
         wire = self._wire
         if wire is None:
             return "init"
-        if wire.over or wire.lost:
+        if wire.over or wire.lost or wire.evicted:
             return "disconnect"
         if wire.received == WAITING and wire.sent == UNANSWERED:
             return "init"

@@ -270,9 +270,11 @@ class Wire:
             await self._hand_over(event, then, (code, reason, by))
         except OSError as error:
             self._note_loss(error)
-        except BaseException:
-            self._evicted = None
-            self._update_open()
+        except BaseException as error:
+            # The application is out all the same. A cancellation came before the server took the
+            # close, so whoever ends the conversation sends it again.
+            if not isinstance(error, Exception):
+                self.ending.record(code, reason, by, final=False)
             raise
 
     def interrupt(self) -> None:
@@ -309,7 +311,7 @@ class Wire:
             by: Who ends it.
             status: The HTTP status that is going to answer the handshake, where none did.
         """
-        if not self.over and not self.lost:
+        if not self.over and not self.lost and not self.evicted:
             if self.sent == UNANSWERED:
                 self._connection.handshake_status = status
             self.ending.record(code, "", by, final=False)

@@ -56,6 +56,7 @@ async def report(socket: WebSocket[SimpleUser, AuthCredentials]) -> None:
             "auth": socket.auth.scopes,
             "app": type(socket.app).__name__,
             "page": socket.url_for("page", number=3),
+            "here": socket.url_for("inner:report"),
             "base": str(socket.base_url),
             "query": dict(socket.query_params),
             "cookies": dict(socket.cookies),
@@ -106,7 +107,7 @@ def test_the_test_client_gets_the_denial_response() -> None:
 def test_the_class_reads_what_starlette_puts_into_the_scope() -> None:
     app = Starlette(
         routes=[
-            Mount("/inner", routes=[WebSocketRoute("/ws", report)]),
+            Mount("/inner", routes=[WebSocketRoute("/ws", report, name="report")], name="inner"),
             Route("/pages/{number}", page, name="page"),
         ],
         middleware=[Middleware(AuthenticationMiddleware, backend=Gatekeeper())],
@@ -119,7 +120,8 @@ def test_the_class_reads_what_starlette_puts_into_the_scope() -> None:
             "user": "ada",
             "auth": ["chat"],
             "app": "Starlette",
-            "page": "ws://testserver/pages/3",
+            "page": "http://testserver/pages/3",
+            "here": "ws://testserver/inner/ws",
             "base": "ws://testserver/",
             "query": {"a": "1", "b": ""},
             "cookies": {"flavour": "oat"},

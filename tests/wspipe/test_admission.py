@@ -19,7 +19,7 @@ from wspipe import (
     select,
     websocket_app,
 )
-from wspipe.testing import ConnectionDenied, connect, websocket_scope
+from wspipe.testing import ConnectionDenied, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,13 +148,24 @@ async def test_an_error_keeps_the_application_from_running_and_is_raised_on(make
 
 
 @pytest.mark.parametrize("wrap", [lambda gate: select(bool, gate), lambda gate: gate | Gate("x")])
-async def test_a_rejection_names_the_innermost_middleware(
-    wrap: Callable[[Middleware], Middleware],
-) -> None:
+async def test_a_rejection_names_the_innermost_middleware(make_app: Any, wrap: Any) -> None:
+    ends: list[tuple[Any, ...]] = []
     gate = Gate("inner", error=ConnectionRejected(401))
-    with pytest.raises(ConnectionRejected) as rejection:
-        await Pipeline(wrap(gate)).admit(ASGIConnection(websocket_scope()))
-    assert rejection.value.by is gate
+    with pytest.raises(ConnectionDenied):
+        async with connect(make_app(Pipeline(Watch(ends), wrap(gate)), [])):
+            pass
+    assert ends[0][0] is gate
+
+
+async def test_two_stages_that_raise_the_same_object_are_told_apart() -> None:
+    rejection = ConnectionRejected(401, code=4003)
+    for name in ("1", "2"):
+        gate = Gate(name, error=rejection)
+        with pytest.raises(ConnectionRejected) as raised:
+            await Pipeline(gate).admit(ASGIConnection({}))
+        assert raised.value.by is gate
+        assert (raised.value.status, raised.value.code) == (401, 4003)
+    assert rejection.by is None
 
 
 async def test_a_rejection_that_names_somebody_keeps_the_name() -> None:

@@ -133,6 +133,25 @@ async def test_the_url_of_a_route_comes_from_starlettes_router() -> None:
     assert urls == ["ws://testserver/chat/5"]
 
 
+class HTTPPath(str):
+    """The path of an HTTP route, as Starlette gives it."""
+
+    __slots__ = ()
+    protocol = "http"
+
+
+@pytest.mark.parametrize(("scheme", "expected"), [("ws", "http"), ("wss", "https")])
+def test_the_url_of_an_http_route_is_an_http_url(scheme: str, expected: str) -> None:
+    class OfPages:
+        def url_path_for(self, name: str) -> str:
+            return HTTPPath(f"/{name}")
+
+    connection: ASGIConnection = ASGIConnection(
+        {**websocket_scope(), "scheme": scheme, "router": OfPages()}
+    )
+    assert connection.url_for("page") == f"{expected}://testserver/page"
+
+
 class Router:
     def url_path_for(self, name: str, **params: Any) -> str:
         return f"/{name}/{params['number']}"

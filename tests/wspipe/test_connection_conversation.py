@@ -128,6 +128,14 @@ async def test_closing_from_the_middle_takes_the_connection_from_the_application
     assert piped.connection.error is None
 
 
+async def test_closing_from_the_middle_is_by_default_with_1000_and_no_reason() -> None:
+    piped = Piped(CONNECT)
+    await piped.receive()
+    await piped.send({"type": "websocket.accept"})
+    await piped.connection.close(by="somebody")
+    assert piped.sent[1:] == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+
+
 async def test_closing_from_the_middle_again_does_nothing() -> None:
     piped = Piped(CONNECT)
     await piped.receive()
@@ -182,7 +190,7 @@ async def test_closing_from_the_middle_raises_what_the_server_says_to_1000() -> 
 
 
 async def test_closing_from_the_middle_gives_up_where_the_server_hangs(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def hang(event: Event) -> None:
         if event["type"] == "websocket.close":
@@ -195,9 +203,10 @@ async def test_closing_from_the_middle_gives_up_where_the_server_hangs(
     await piped.send({"type": "websocket.accept"})
     with anyio.fail_after(5):
         await piped.connection.close(4000, by="a guard")
-    assert len(piped.sent) == 1
-    with pytest.raises(WebSocketDisconnect):
-        await piped.send({"type": "websocket.send", "text": "more"})
+    assert "the server took no close within 0.01 seconds" in caplog.text
+    assert piped.connection.close_code is None
+    await piped.send({"type": "websocket.send", "text": "it goes on"})
+    assert len(piped.sent) == 2
 
 
 async def test_closing_from_the_middle_refuses_a_code_that_may_not_be_sent() -> None:

@@ -14,6 +14,7 @@ from wspipe import (
     ConnectionRejected,
     ImproperlyConfiguredException,
     ProtocolError,
+    SentAfterClose,
     SerializationException,
     WebSocketDisconnect,
     WebSocketException,
@@ -74,6 +75,12 @@ def test_a_refused_send_is_an_os_error_but_a_received_disconnect_is_not() -> Non
     assert issubclass(ClientDisconnected, WebSocketDisconnect)
     assert issubclass(WebSocketDisconnect, WebSocketException)
     assert not issubclass(WebSocketDisconnect, OSError)
+
+
+def test_sending_after_ones_own_close_is_a_fault_and_a_disconnect() -> None:
+    assert issubclass(SentAfterClose, ProtocolError)
+    assert issubclass(SentAfterClose, WebSocketDisconnect)
+    assert not issubclass(SentAfterClose, OSError)
 
 
 def test_json_that_fails_is_a_value_error() -> None:

@@ -78,6 +78,21 @@ async def test_two_tasks_that_unwind_run_each_callback_once() -> None:
     assert sorted(notes) == list(range(6))
 
 
+async def test_a_callback_that_unwinds_does_not_run_the_others_before_their_turn() -> None:
+    stack, notes = ExitStack(), []
+
+    async def unwind_again() -> None:
+        notes.append(f"again: {await stack.unwind(ValueError())}")
+
+    stack.callback(notes.append, "first")
+    stack.push_async_callback(unwind_again)
+    await stack.unwind(None)
+    assert notes == ["again: False", "first"]
+    stack.callback(notes.append, "registered later")
+    await stack.unwind(None)
+    assert notes[2:] == ["registered later"]
+
+
 @pytest.mark.parametrize("error", [None, ValueError("mine"), FalsyError("mine")])
 async def test_every_callback_is_shown_the_exception(error: Exception | None) -> None:
     stack, shown = ExitStack(), []

@@ -154,6 +154,21 @@ async def test_the_resources_outlive_the_application_that_the_pipeline_is_around
     assert notes == ["a startup", "app startup", "app shutdown", "a shutdown"]
 
 
+async def test_the_server_hears_of_the_shutdown_once_the_resources_are_gone() -> None:
+    notes: list[str] = []
+    events = [STARTUP, SHUTDOWN]
+
+    async def receive() -> Event:
+        return events.pop(0)
+
+    async def send(event: Event) -> None:
+        notes.append(event["type"])
+
+    app = websocket_app(handler, pipeline=Resource("a", notes))
+    await app({"type": "lifespan"}, receive, send)
+    assert notes == ["a startup", STARTED["type"], "a shutdown", STOPPED["type"]]
+
+
 @pytest.mark.parametrize("around", ["websocket_app", "PipelineMiddleware"])
 async def test_a_failed_startup_is_told_to_the_server_and_undone(around: str) -> None:
     notes: list[str] = []
@@ -233,7 +248,7 @@ async def test_a_shutdown_that_hangs_does_not_keep_the_others_from_shutting_down
             await super().shutdown()
             await anyio.sleep_forever()
 
-    monkeypatch.setattr("wspipe.lifespan.SHUTDOWN_TIMEOUT", 0.01)
+    monkeypatch.setattr("wspipe.pipeline.SHUTDOWN_TIMEOUT", 0.01)
     notes: list[str] = []
     app = PipelineMiddleware(starlette_app(notes), pipeline=Resource("a", notes) | Hanging(notes))
     *_, last = await run(app, STARTUP, SHUTDOWN)

@@ -118,8 +118,7 @@ async def test_the_application_gets_the_scope_of_the_server_and_the_ends_of_the_
 async def test_a_return_is_the_applications_end_and_sends_nothing() -> None:
     it = server()
     await it.serve(plays(ACCEPT))
-    assert it.sent == [ACCEPT]
-    assert it.seen == [(None, "application", None)]
+    assert (it.sent, it.seen) == ([ACCEPT], [(None, "application", None)])
 
 
 async def test_a_close_of_the_application_is_read_by_the_callbacks() -> None:
@@ -132,8 +131,7 @@ async def test_an_error_is_raised_on_and_read_by_the_callbacks() -> None:
     it, error = server(), LookupError("mine")
     with pytest.raises(LookupError):
         await it.serve(plays(ACCEPT, error=error))
-    assert it.sent == [ACCEPT]
-    assert it.seen == [(None, "application", error)]
+    assert (it.sent, it.seen) == ([ACCEPT], [(None, "application", error)])
 
 
 async def test_an_error_that_a_callback_suppresses_is_not_raised() -> None:

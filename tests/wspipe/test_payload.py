@@ -56,6 +56,7 @@ WELL_FORMED: list[tuple[str, dict[str, Any]]] = [
     (DISCONNECT, {"code": 4999, "reason": "x" * 500}),
     (ACCEPT, {}),
     (ACCEPT, {"subprotocol": None, "headers": []}),
+    (ACCEPT, {"subprotocol": "v10.STOMP+x"}),
     (ACCEPT, {"subprotocol": "chat", "headers": ((b"x-a", b"1"), [b"x-a", b"2"])}),
     (ACCEPT, {"headers": [(b"!#$%&'*+-.^_`|~09az", b"any \xff\tvalue"), (b"e", b"")]}),
     (CLOSE, {}),
@@ -100,6 +101,10 @@ MALFORMED: list[tuple[str, dict[str, Any], str]] = [
     (DISCONNECT, {"code": 1000, "reason": b"bye"}, "'reason' must be str or None, not bytes"),
     (ACCEPT, {"subprotocol": b"chat"}, "'subprotocol' must be str or None, not bytes"),
     (ACCEPT, {"subprotocol": ["chat"]}, "'subprotocol' must be str or None, not list"),
+    (ACCEPT, {"subprotocol": ""}, "'subprotocol' '' is not an HTTP token (RFC 6455 section 4.1)"),
+    (ACCEPT, {"subprotocol": "a, b"}, "'subprotocol' 'a, b' is not an HTTP token"),
+    (ACCEPT, {"subprotocol": "a\r\nx: b"}, "'subprotocol' 'a\\r\\nx: b' is not an HTTP token"),
+    (ACCEPT, {"subprotocol": "chat\n"}, "'subprotocol' 'chat\\n' is not an HTTP token"),
     (
         ACCEPT,
         {"headers": [(b"sec-websocket-protocol", b"chat")]},

@@ -86,6 +86,22 @@ async def test_only_the_selected_connections_are_asked_for_admission() -> None:
     assert closers == [doorkeeper, "application"]
 
 
+async def test_the_condition_is_asked_once_for_each_connection() -> None:
+    asked: list[str] = []
+
+    def ask(connection: ASGIConnection) -> bool:
+        asked.append(connection.url.path)
+        return len(asked) == 1
+
+    app = websocket_app(WebSocket.accept, pipeline=select(ask, Doorkeeper()))
+    with pytest.raises(ConnectionDenied):
+        async with connect(app, "/first"):
+            pass
+    async with connect(app, "/second"):
+        pass
+    assert asked == ["/first", "/second"]
+
+
 async def test_resources_start_and_shut_down_whatever_is_selected() -> None:
     doorkeeper = Doorkeeper()
     selected = select(lambda _: False, doorkeeper)

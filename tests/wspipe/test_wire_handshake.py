@@ -230,10 +230,26 @@ async def test_a_rejection_of_a_client_that_is_gone_is_no_error(
     assert bench.connection.handshake_status is None
 
 
-async def test_a_rejection_that_makes_no_sense_is_refused_by_strict(
-    make_bench: Callable[..., Bench],
+@either_way
+async def test_a_rejection_that_makes_no_sense_is_refused(
+    make_bench: Callable[..., Bench], *, strict: bool
 ) -> None:
-    bench = await make_bench(strict=True).reach("connected", "unanswered")
+    bench = await make_bench(strict=strict).reach("connected", "unanswered")
     with pytest.raises(ProtocolError, match="'status' must be a final HTTP status"):
         await bench.wire.reject(ConnectionRejected(101))
     assert bench.server.offered == []
+
+
+@pytest.mark.parametrize("event", [ACCEPT, CLOSE, START])
+async def test_a_callback_that_fails_is_logged_and_hinders_nobody(
+    make_bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, event: Any
+) -> None:
+    bench = await make_bench().reach("connected", "unanswered")
+    calls: list[Any] = []
+    bench.connection.on_handshake(lambda _: calls[5])
+    bench.connection.on_handshake(calls.append)
+    await bench.send(event)
+    assert calls == [event]
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("wspipe", "ERROR")
+    assert isinstance(record.exc_info[1], IndexError)

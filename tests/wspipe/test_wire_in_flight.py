@@ -122,18 +122,40 @@ async def test_a_late_refusal_does_not_reopen_a_closed_conversation(
     assert bench.connection.close_code == 4000
 
 
+@pytest.mark.parametrize(
+    ("sent", "event"),
+    [("unanswered", ACCEPT), ("unanswered", CLOSE), ("accepted", CLOSE), ("denying", LAST)],
+)
 @either_way
-async def test_a_cancelled_close_has_been_sent(
-    make_bench: Callable[..., Bench], *, strict: bool
+async def test_a_cancelled_send_has_not_happened(
+    make_bench: Callable[..., Bench], sent: str, event: Any, *, strict: bool
 ) -> None:
-    bench = await make_bench(strict=strict).open()
+    bench = await make_bench(strict=strict).reach("connected", sent)
+    status = bench.connection.handshake_status
     bench.server.hold = anyio.Event()
     with anyio.move_on_after(0) as scope:
-        await bench.send(CLOSE)
+        await bench.send(event)
     assert scope.cancelled_caught
-    assert bench.connection.connection_state == "disconnect"
-    with pytest.raises(ProtocolError):
-        await bench.send(TEXT)
+    assert bench.wire.sent == sent
+    assert bench.ending == (None, "", None)
+    assert bench.connection.handshake_status == status
+    bench.server.hold = None
+    await bench.send(event)
+    assert bench.server.taken[-1] is event
+
+
+async def test_messages_wait_for_the_table_until_the_accept_is_taken(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = await make_bench().reach("connected", "unanswered")
+    gate = bench.server.hold = anyio.Event()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.send, ACCEPT)
+            await anyio.wait_all_tasks_blocked()
+            assert not bench.wire.open
+            gate.set()
+    assert bench.wire.open
 
 
 @pytest.mark.parametrize("fault", [OSError("gone"), RuntimeError("already closed")], ids=repr)

@@ -11,8 +11,8 @@ import anyio
 import pytest
 import structlog
 
-from wspipe import WebSocket, websocket_app
-from wspipe.testing import ConnectionDenied, connect
+from wspipe import PipelineMiddleware, WebSocket, websocket_app
+from wspipe.testing import ConnectionDenied, connect, websocket_scope
 from wspipe_middlewares import Logging
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def from_a_proxy(app: ASGIApp) -> ASGIApp:
     return proxied
 
 
-async def accepts_as_told(socket: WebSocket) -> None:
-    await socket.accept(socket.scope["subprotocols"][0])
+async def accepts(socket: WebSocket) -> None:
+    await socket.accept()
     async for message in socket.iter_text():
         await socket.send_text(message)
 
@@ -74,7 +74,7 @@ RENDERERS = {
 @pytest.mark.parametrize(
     "handler",
     [
-        accepts_as_told,
+        accepts,
         fails_with_the_message,
         fails_because_of_the_reason,
         denies_with_the_path,
@@ -92,7 +92,6 @@ async def test_no_control_character_of_a_client_gets_into_a_line(
     logging = Logging(messages=True, headers=("x-any",), logger=logger)
     options: Any = {
         "headers": [(b"user-agent", b"agent" + LATIN), (b"x-any", LATIN)],
-        "subprotocols": [f"chat{HOSTILE}"],
     }
     app = from_a_proxy(websocket_app(handler, pipeline=logging))
     with anyio.fail_after(5):
@@ -113,6 +112,22 @@ async def test_no_control_character_of_a_client_gets_into_a_line(
     )
     if renderer == "json":
         assert all(json.loads(line)["event"] for line in text.splitlines())
+
+
+async def test_a_subprotocol_is_escaped_where_the_wire_stage_lets_it_through(
+    logger: Any, lines: list[dict[str, Any]]
+) -> None:
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0]})
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is received")
+
+    async def send(_: Any) -> None: ...
+
+    scope = websocket_scope(subprotocols=[HOSTILE])
+    await PipelineMiddleware(app, pipeline=Logging(logger=logger))(scope, receive, send)
+    assert [line["subprotocol"].isprintable() for line in lines] == [True, True]
 
 
 async def test_long_values_are_cut(logger: Any, lines: list[dict[str, Any]]) -> None:

@@ -56,6 +56,11 @@ from wspipe_middlewares.redaction import is_secret, printable, redact_query
         "ticket",
         " token ",
         "token[]",
+        "key[]",
+        "PHPSESSID",
+        "csrfmiddlewaretoken",
+        "X-XSRF",
+        "auth.code",
     ],
 )
 def test_names_that_carry_secrets(name: str) -> None:
@@ -104,6 +109,9 @@ def test_further_names_are_secret_in_any_spelling(more: str) -> None:
         (b"access+token=x", "access+token=[redacted]"),
         (b"TOKEN=x", "TOKEN=[redacted]"),
         (b"flag&a", "flag&a"),
+        (b"a=1;token=x;b=2", "a=1;token=[redacted];b=2"),
+        (b"12345678901234567890", "12345678901234567890"),
+        (b"a=1&123456789012345678901", "a=1&[redacted]"),
         (b"a=%20&&b", "a=%20&&b"),
         (b"a=\xff", "a=\xff"),
     ],

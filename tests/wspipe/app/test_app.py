@@ -183,6 +183,21 @@ async def test_the_initialiser_and_the_methods_of_the_class_are_those_of_the_use
         assert await client.receive() == "[101]!"
 
 
+@pytest.mark.parametrize("begins", [True, False])
+async def test_an_initialiser_that_fails_is_raised_on(*, begins: bool) -> None:
+    class Failing(WebSocket):
+        def __init__(self, *args: Any) -> None:
+            if begins:
+                super().__init__(*args)
+            raise LookupError("no such room")
+
+    ends: list[bool] = []
+    with pytest.raises(LookupError, match="no such room"):
+        async with connect(websocket_app(greet, websocket_class=Failing)):
+            ends.append(True)
+    assert ends == []
+
+
 async def test_the_class_itself_still_runs_its_end_itself() -> None:
     websocket_app(greet, websocket_class=Chat)
     notes: list[str] = []
