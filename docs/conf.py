@@ -42,7 +42,10 @@ python_maximum_signature_line_length = 88
 _ALIASES = {
     "wspipe.app": ("Handler",),
     "wspipe.connection": ("ConnectionState",),
-    "wspipe.interceptors": ("Interceptor",),
+    "wspipe.interceptors": (
+        "Decorator",
+        "Interceptor",
+    ),
     "wspipe.serialization": ("Serializer",),
     "wspipe.types": ("ASGIApp", "Event", "Receive", "Scope", "Send"),
     "wspipe.websocket": ("Mode",),
@@ -57,6 +60,7 @@ nitpick_ignore = {
     ("py:class", "MultiDictProxy"),
     ("py:class", "URL"),  # yarl
     ("py:class", "FilteringBoundLogger"),  # structlog
+    ("py:class", "Decorator"),  # what on_receive and on_send are without a function
     ("py:class", "wspipe.connection.Auth"),  # the type variables of a connection
     ("py:class", "wspipe.connection.User"),
 }

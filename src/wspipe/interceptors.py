@@ -23,6 +23,9 @@ Interceptor: TypeAlias = Callable[
 ]
 """Takes an event and its connection; gives the event to pass on, or `None` to drop it."""
 
+if TYPE_CHECKING:
+    Decorator: TypeAlias = Callable[[Interceptor], Composable]
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Intercept(Composable):
@@ -118,12 +121,12 @@ async def _nothing() -> None:
 @overload
 def on_receive(function: Interceptor, *, lifecycle: bool = False) -> Composable: ...
 @overload
-def on_receive(*, lifecycle: bool = False) -> Callable[[Interceptor], Composable]: ...
+def on_receive(*, lifecycle: bool = False) -> Decorator: ...
 
 
 def on_receive(
     function: Interceptor | None = None, *, lifecycle: bool = False
-) -> Composable | Callable[[Interceptor], Composable]:
+) -> Composable | Decorator:
     """Make a middleware of a function that sees each event on its way to the application.
 
     Also a decorator: `@on_receive` or `@on_receive(lifecycle=True)`.
@@ -145,12 +148,12 @@ def on_receive(
 @overload
 def on_send(function: Interceptor, *, lifecycle: bool = False) -> Composable: ...
 @overload
-def on_send(*, lifecycle: bool = False) -> Callable[[Interceptor], Composable]: ...
+def on_send(*, lifecycle: bool = False) -> Decorator: ...
 
 
 def on_send(
     function: Interceptor | None = None, *, lifecycle: bool = False
-) -> Composable | Callable[[Interceptor], Composable]:
+) -> Composable | Decorator:
     """Make a middleware of a function that sees each event on its way to the client.
 
     Also a decorator: `@on_send` or `@on_send(lifecycle=True)`.

@@ -71,6 +71,11 @@ class Tab:
                 return answer["result"]
             self._events.append(answer)  # events come in between the answers
 
+    def wait_for_event(self, method: str) -> None:
+        while not any(event["method"] == method for event in self._events):
+            answer = json.loads(self._socket.recv(2 * TIMEOUT))
+            self._events.append(answer)
+
     def evaluate(self, expression: str) -> Any:
         answer = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
@@ -121,11 +126,17 @@ def running_browser(program: str, profile: Path) -> Iterator[str]:
 
 @contextmanager
 def open_tab(devtools: str, url: str) -> Iterator[Tab]:
-    request = Request(f"{devtools}/json/new?{url}", method="PUT")  # noqa: S310 - it is http
+    # A blank tab first, which is sent to the page only when we listen: what is evaluated while a tab
+    # still navigates is lost with the page that it leaves.
+    request = Request(f"{devtools}/json/new?about:blank", method="PUT")  # noqa: S310 - it is http
     with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - it is http
         page = json.load(response)
     with connect(page["webSocketDebuggerUrl"], open_timeout=TIMEOUT, max_size=None) as socket:
-        yield Tab(socket)
+        tab = Tab(socket)
+        tab.call("Page.enable")
+        tab.call("Page.navigate", url=url)
+        tab.wait_for_event("Page.loadEventFired")
+        yield tab
     urlopen(f"{devtools}/json/close/{page['id']}", timeout=TIMEOUT).close()  # noqa: S310
 
 

@@ -204,9 +204,10 @@ async def test_closing_from_the_middle_gives_up_where_the_server_hangs(
     with anyio.fail_after(5):
         await piped.connection.close(4000, by="a guard")
     assert "the server took no close within 0.01 seconds" in caplog.text
-    assert piped.connection.close_code is None
-    await piped.send({"type": "websocket.send", "text": "it goes on"})
-    assert len(piped.sent) == 2
+    assert len(piped.sent) == 1
+    with pytest.raises(WebSocketDisconnect):
+        await piped.send({"type": "websocket.send", "text": "more"})
+    assert (await piped.receive())["code"] == 4000
 
 
 async def test_closing_from_the_middle_refuses_a_code_that_may_not_be_sent() -> None:

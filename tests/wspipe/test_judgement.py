@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wspipe.exceptions import ProtocolError, WebSocketException
+from wspipe.exceptions import ProtocolError, WebSocketDisconnect, WebSocketException
 from wspipe.judgement import Situation, judge
 from wspipe.state_machine import (
     ACCEPTED,
@@ -141,3 +141,28 @@ def test_a_refusal_says_when_nothing_is_legal() -> None:
             strict=True,
         )
     assert caught.value.legal == ()
+
+
+@pytest.mark.parametrize("sent", [CLOSED, REJECTED])
+def test_what_the_application_sends_after_its_end_is_a_disconnect_as_well(sent: str) -> None:
+    event = {"type": "websocket.send", "text": "late"}
+    with pytest.raises(WebSocketDisconnect) as caught:
+        judge("application", event, Situation(CONNECTED, sent, ()), strict=False)
+    assert isinstance(caught.value, ProtocolError)
+
+
+@pytest.mark.parametrize(
+    ("sender", "sent"), [("application", UNANSWERED), ("application", DENYING), ("server", CLOSED)]
+)
+def test_no_other_refusal_is_a_disconnect(sender: Any, sent: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        judge(sender, {"type": "websocket.send"}, Situation(CONNECTED, sent, ()), strict=False)
+    assert not isinstance(caught.value, WebSocketDisconnect)
+
+
+def test_a_refusal_does_not_carry_a_whole_payload() -> None:
+    thing = "x" * 100_000
+    with pytest.raises(ProtocolError) as caught:
+        judge("application", thing, OPEN, strict=False)
+    assert len(str(caught.value)) < 500
+    assert caught.value.event == f"{repr(thing)[:200]}\u2026"

@@ -43,7 +43,7 @@ class Model:
 
     @property
     def state(self) -> str:
-        if self.disconnected or self.lost or self.answer in {"closed", "rejected"}:
+        if self.disconnected or self.lost or self.evicted or self.answer in {"closed", "rejected"}:
             return "disconnect"
         if not self.connected and self.answer == "none":
             return "init"

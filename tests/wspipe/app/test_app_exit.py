@@ -186,3 +186,24 @@ async def test_the_callbacks_of_a_rejected_connection_run_without_an_error() -> 
             pass
     assert denied.value.status == 404
     assert errors == [None]
+
+
+async def test_an_eviction_whose_close_was_not_taken_is_closed_again_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wspipe.connection.CLOSE_TIMEOUT", 0.01)
+    server = Server()
+
+    async def hang_once() -> None:
+        server.on_close = None
+        await anyio.sleep_forever()
+
+    async def evicted(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close(4008, "too fast", by="a guard")
+        raise LookupError("the handler's")
+
+    server.on_close = hang_once
+    with pytest.raises(LookupError, match="the handler's"):
+        await run(evicted, server=server)
+    assert server.sent == [ACCEPT, ("websocket.close", 4008, "too fast")]
