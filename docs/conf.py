@@ -42,10 +42,7 @@ python_maximum_signature_line_length = 88
 _ALIASES = {
     "wspipe.app": ("Handler",),
     "wspipe.connection": ("ConnectionState",),
-    "wspipe.interceptors": (
-        "Decorator",
-        "Interceptor",
-    ),
+    "wspipe.interceptors": ("Interceptor",),
     "wspipe.serialization": ("Serializer",),
     "wspipe.types": ("ASGIApp", "Event", "Receive", "Scope", "Send"),
     "wspipe.websocket": ("Mode",),

@@ -109,7 +109,7 @@ class ASGIConnection(Generic[User, Auth]):
         self.traffic = Traffic()
         self.ending = Ending()
         self.error = None
-        self.selected: set[int] = set()
+        self.selected: frozenset[int] = frozenset()
         self.handshake_status = None
         self._wire: Wire | None = None
         self._exit_stack: ExitStack | None = None

@@ -182,7 +182,7 @@ class _Select(Composable):
     ) -> tuple[Receive, Send]:
         if not self.condition(connection):
             return receive, send
-        connection.selected.add(id(self))
+        connection.selected |= {id(self)}
         return self.chosen(connection, receive, send)
 
     async def admit(self, connection: ASGIConnection[Any, Any]) -> None:

@@ -40,8 +40,6 @@ STEPS = 40
 ANSWERS = ("none", "accepted", "closed", "denying", "rejected")
 PLACES = ("announced", "connected", "disconnected", "evicted", "lost")
 
-SURROGATE = "\ud800"
-
 # Each event with whether it is well formed.
 DENY = ({"type": "websocket.http.response.start", "status": 401, "headers": []}, True)
 FROM_SERVER = [
@@ -49,14 +47,13 @@ FROM_SERVER = [
     ({"type": "websocket.receive", "text": "hello"}, True),
     ({"type": "websocket.receive", "text": "gr\u00fc\u00dfe \U0001f600", "bytes": None}, True),
     ({"type": "websocket.receive", "bytes": b"\x00\xff", "text": None}, True),
-    ({"type": "websocket.receive", "text": SURROGATE}, False),
+    ({"type": "websocket.receive", "text": "\ud800"}, False),
     ({"type": "websocket.receive", "text": "both", "bytes": b"both!"}, False),
     ({"type": "websocket.receive"}, False),
     ({"type": "websocket.disconnect"}, True),
     ({"type": "websocket.disconnect", "code": None, "reason": None}, True),
     ({"type": "websocket.disconnect", "code": 1001, "reason": "away"}, True),
     ({"type": "websocket.disconnect", "code": 1006}, True),
-    ({"type": "websocket.disconnect", "code": 1011}, True),
     ({"type": "websocket.disconnect", "code": 1012}, True),
     ({"type": "websocket.disconnect", "code": 4321, "reason": "mine"}, True),
     ({"type": "websocket.disconnect", "code": "1000"}, False),
@@ -65,10 +62,9 @@ FROM_APPLICATION = [
     ({"type": "websocket.accept"}, True),
     ({"type": "websocket.accept", "subprotocol": "chat", "headers": [(b"x-a", b"1")]}, True),
     ({"type": "websocket.accept", "headers": [(b"X-A", b"1")]}, False),
-    ({"type": "websocket.send", "text": "hello"}, True),
     ({"type": "websocket.send", "text": "\u20ac", "bytes": None}, True),
     ({"type": "websocket.send", "bytes": b"\x00\xff"}, True),
-    ({"type": "websocket.send", "text": SURROGATE}, False),
+    ({"type": "websocket.send", "text": "\ud800"}, False),
     ({"type": "websocket.send", "bytes": bytearray(b"four")}, False),
     ({"type": "websocket.send", "text": None}, False),
     ({"type": "websocket.close"}, True),

@@ -29,6 +29,12 @@ class FrameworkDisconnect(Exception):
         self.code = code
 
 
+class UpstreamError(Exception):
+    """An exception of the application's own that happens to have a code."""
+
+    code = 1011
+
+
 ours = WebSocketDisconnect(detail="the conversation is over", code=1000)
 protocol = ProtocolError(
     detail="out of turn", event="websocket.send", sender="application", state=""
@@ -50,7 +56,8 @@ FAULTS = [
     FrameworkDisconnect(1000),
     FrameworkDisconnect(None),
     FrameworkDisconnect([1011]),
-    SystemExit(1011 + 1),
+    UpstreamError("its code says nothing of this connection"),
+    SystemExit(1011),
     protocol,
     WebSocketException(detail="of the application's own", code=1011),
     SerializationException(detail="not JSON", code=1011),
