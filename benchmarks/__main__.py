@@ -61,10 +61,10 @@ def report(title: str, times: dict[str, list[float]]) -> None:
     raw, peer, *_ = times
     print(f"\n{title}: overhead over raw ASGI, per message")
     print(f"  {'':22}{'minimum':>12}{'ratio':>8}{'median':>12}{'ratio':>8}")
-    for name in times:
+    for name, own in times.items():
         cells = ""
         for pick in (min, median):
-            overhead = pick(times[name]) - pick(times[raw])
+            overhead = pick(own) - pick(times[raw])
             ratio = overhead / (pick(times[peer]) - pick(times[raw]))
             cells += f"{overhead:>9.0f} ns{ratio:>8.2f}"
         print(f"  {name:22}{cells}")

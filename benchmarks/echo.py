@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +91,8 @@ async def run_class(
     await socket.accept()
     socket_ends = (wspipe.WebSocketDisconnect, starlette.websockets.WebSocketDisconnect)
     start = perf_counter_ns()
-    try:
+    with suppress(*socket_ends):
         await echo(socket)
-    except socket_ends:
-        pass
     elapsed = perf_counter_ns() - start
     if session.answers != count + 1:
         raise AssertionError(f"{kind} answered {session.answers - 1} of {count} messages")

@@ -126,8 +126,8 @@ def running_browser(program: str, profile: Path) -> Iterator[str]:
 
 @contextmanager
 def open_tab(devtools: str, url: str) -> Iterator[Tab]:
-    # A blank tab first, which is sent to the page only when we listen: what is evaluated while a tab
-    # still navigates is lost with the page that it leaves.
+    # A blank tab first, sent to the page only when we listen: what is evaluated while a tab still
+    # navigates is lost with the page that it leaves.
     request = Request(f"{devtools}/json/new?about:blank", method="PUT")  # noqa: S310 - it is http
     with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - it is http
         page = json.load(response)
