@@ -26,6 +26,9 @@ from wspipe.websocket import WebSocket
 if TYPE_CHECKING:
     from wspipe.types import Middleware, Receive, Scope, Send
 
+RETRY_TIMEOUT = 1.0
+"""Seconds that a server has to take a close that it did not take before."""
+
 _logger = logging.getLogger("wspipe")
 
 Handler: TypeAlias = Callable[[Any], Awaitable[None]]
@@ -143,6 +146,11 @@ def _failure(by: str) -> ConnectionRejected:
 async def _end_returned(socket: WebSocket) -> None:
     if socket.wire.over or socket.wire.lost:
         return
+    if socket.wire.evicted:
+        # The server did not take the middleware's close in time; it gets one more chance.
+        with move_on_after(RETRY_TIMEOUT):
+            await socket.wire.close(1000, "", "application")
+        return
     if socket.wire.sent == ACCEPTED:
         await socket.close()
     elif socket.wire.sent == DENYING:
@@ -154,13 +162,11 @@ async def _end_returned(socket: WebSocket) -> None:
 async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
     wire = socket.wire
     try:
-        with move_on_after(CLOSE_TIMEOUT, shield=True):
+        with move_on_after(RETRY_TIMEOUT if wire.evicted else CLOSE_TIMEOUT, shield=True):
             if wire.over:
                 return
             if wire.sent == UNANSWERED:
                 await wire.reject(_failure(by))
-            elif wire.evicted:
-                await wire.close(socket.close_code or code, socket.close_reason, socket.closed_by)
             else:
                 await wire.close(code, "", by)
     except Exception as error:  # noqa: BLE001 - the handler's exception is what goes on

@@ -234,7 +234,7 @@ class ASGIConnection(Generic[User, Auth]):
         Raises:
             ProtocolError: The code may not be sent.
         """
-        with move_on_after(CLOSE_TIMEOUT, shield=True) as scope:
+        with move_on_after(CLOSE_TIMEOUT) as scope:
             try:
                 await self.wire.close(code, reason or "", by)
             except ProtocolError:

@@ -8,6 +8,7 @@ imported on Granian alone, which runs nothing else.
 from __future__ import annotations
 
 from asyncio import CancelledError, Task, current_task
+from asyncio import Event as Flag
 from typing import TYPE_CHECKING, Any, cast
 
 from wspipe.state_machine import DISCONNECT
@@ -23,12 +24,13 @@ class InterruptibleReceive:
         receive: The server's receive.
     """
 
-    __slots__ = ("_interrupted", "_receive", "_waiting")
+    __slots__ = ("_interrupted", "_receive", "_resumed", "_waiting")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._waiting: set[Task[Any]] = set()
         self._interrupted = False
+        self._resumed = Flag()
 
     async def __call__(self) -> Event:
         """Give the server's next event, or a disconnect where interrupted."""
@@ -40,12 +42,18 @@ class InterruptibleReceive:
             # Cancelled by `interrupt`, and by nobody else besides?
             if not self._interrupted or task.uncancel() > 0:
                 raise
+            # The application may end the connection when it hears of this: the close goes first.
+            await self._resumed.wait()
             return {"type": DISCONNECT, "code": 1006}
         finally:
             self._waiting.discard(task)
 
+    def resume(self) -> None:
+        """Let the interrupted receives return: the server has the close."""
+        self._resumed.set()
+
     def interrupt(self) -> None:
-        """End the receives that wait."""
+        """End the receives that wait; they return at `resume`."""
         self._interrupted = True
         for task in self._waiting:
             task.cancel()

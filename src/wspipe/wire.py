@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from anyio.lowlevel import checkpoint
 
@@ -121,10 +121,10 @@ class Wire:
     async def receive(self) -> Event:
         """Take the server's next event, checked and counted."""
         if not self.open:
-            self.check_receivable()
             if self._evicted is not None:
                 await checkpoint()  # for an application that receives on and on
                 return dict(self._evicted)
+            self.check_receivable()
         event = await self.receive_end()
         text: Any
         try:
@@ -171,6 +171,7 @@ class Wire:
         """Check and count an event from the server by the table."""
         if self._evicted is not None:
             if kind_of(event) == DISCONNECT:
+                self.received = DISCONNECTED
                 self._note_disconnect(event)
             return dict(self._evicted)
         then = self._judge("server", event)
@@ -258,6 +259,9 @@ class Wire:
         """
         if self.over:
             return
+        if self._evicted is not None and self.ending.by is not None:
+            # An earlier close was given up before the server took it: it is the one that counts.
+            code, reason, by = self._evicted["code"], self._evicted["reason"], self.ending.by
         reason = truncate_reason(reason)
         event: Event = {"type": CLOSE, "code": code, "reason": reason}
         check_content("application", event, self._situation)
@@ -265,7 +269,7 @@ class Wire:
         if self.sent == DENYING:
             event = {"type": DENIAL_BODY, "body": b"", "more_body": False}
         self._evicted = {"type": DISCONNECT, "code": code, "reason": reason}
-        self.interrupt()
+        self._tell_receive("interrupt")
         try:
             await self._hand_over(event, then, (code, reason, by))
         except OSError as error:
@@ -274,16 +278,20 @@ class Wire:
             # The application is out all the same. A cancellation came before the server took the
             # close, so whoever ends the conversation sends it again.
             if not isinstance(error, Exception):
-                self.ending.record(code, reason, by, final=False)
+                self.ending.forget()
+                self.ending.record(code, reason, by)
             raise
+        finally:
+            self._tell_receive("resume")
 
-    def interrupt(self) -> None:
-        """End a receive that waits, on the server that could not close otherwise."""
-        # The second is the wire of a pipeline around this one.
-        for end in (self.receive_end, getattr(self.receive_end, "__self__", None)):
-            interrupt = getattr(end, "interrupt", None)
-            if interrupt is not None:
-                interrupt()
+    def _tell_receive(self, method: Literal["interrupt", "resume"]) -> None:
+        # What waits in a receive is in the way of a close on some servers. Around this wire may be
+        # another, of a pipeline further out.
+        outer = getattr(self.receive_end, "__self__", None)
+        end = outer.receive_end if isinstance(outer, Wire) else self.receive_end
+        tell = getattr(end, method, None)
+        if tell is not None:
+            tell()
 
     async def reject(self, rejection: ConnectionRejected) -> None:
         """Deny the connection for a middleware whose `admit` said so; close it where accepted."""

@@ -238,7 +238,7 @@ def test_what_is_no_close_code_is_not_sendable(code: object) -> None:
 
 
 property_of_reasons = settings(derandomize=True, database=None, deadline=None, max_examples=300)
-reasons = st.text(st.characters(), max_size=150) | st.text("a\u00e9\u20ac\U0001f600", max_size=150)
+reasons = st.text(max_size=150) | st.text("a\u00e9\u20ac\U0001f600", max_size=150)
 
 
 @property_of_reasons

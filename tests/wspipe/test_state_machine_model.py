@@ -97,7 +97,7 @@ BEGINNINGS = ("", "connect", "accept", "connect accept", "connect accept", "conn
 any_events = st.sampled_from(FEW_ENDS + FROM_NOWHERE)
 picks = st.integers(0, 999)
 faults = st.sampled_from([None] * 8 + [OSError, RuntimeError])
-texts = st.text(st.characters(), max_size=20)
+texts = st.text(max_size=20)
 
 
 class Walk(RuleBasedStateMachine):
