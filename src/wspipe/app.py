@@ -165,7 +165,7 @@ async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
         with move_on_after(RETRY_TIMEOUT if wire.evicted else CLOSE_TIMEOUT, shield=True):
             if wire.over:
                 return
-            if wire.sent == UNANSWERED:
+            if wire.sent == UNANSWERED and not wire.evicted:
                 await wire.reject(_failure(by))
             else:
                 await wire.close(code, "", by)

@@ -59,6 +59,7 @@ class Wire:
         "_connection",
         "_delivered",
         "_evicted",
+        "_evicted_by",
         "_losses",
         "answered",
         "blame",
@@ -89,6 +90,7 @@ class Wire:
         self.handshake_callbacks: list[Callable[[Event], None]] = []
         self._connection = connection
         self._evicted: Event | None = None
+        self._evicted_by: object = None
         self._delivered: Event | None = None
         self._losses: tuple[OSError, ...] = ()
 
@@ -237,7 +239,7 @@ class Wire:
                 self.sent = before
                 self._update_open()
             raise
-        if before == UNANSWERED:
+        if not self.answered and event["type"] in {ACCEPT, CLOSE, DENIAL_START}:
             self._note_answer(event)
 
     def _check_sendable(self) -> None:
@@ -259,9 +261,9 @@ class Wire:
         """
         if self.over:
             return
-        if self._evicted is not None and self.ending.by is not None:
+        if self._evicted is not None and self._evicted_by is not None:
             # An earlier close was given up before the server took it: it is the one that counts.
-            code, reason, by = self._evicted["code"], self._evicted["reason"], self.ending.by
+            code, reason, by = self._evicted["code"], self._evicted["reason"], self._evicted_by
         reason = truncate_reason(reason)
         event: Event = {"type": CLOSE, "code": code, "reason": reason}
         check_content("application", event, self._situation)
@@ -278,6 +280,7 @@ class Wire:
             # The application is out all the same. A cancellation came before the server took the
             # close, so whoever ends the conversation sends it again.
             if not isinstance(error, Exception):
+                self._evicted_by = by
                 self.ending.forget()
                 self.ending.record(code, reason, by)
             raise
