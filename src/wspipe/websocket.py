@@ -226,16 +226,12 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
     async def send_text(self, data: str | bytes, encoding: str = "utf-8") -> None:
         """Send a text message: `send_data(data, "text", encoding)`."""
         wire = self._live_wire
-        if not isinstance(data, str) or not wire.open:
+        if not wire.open or not isinstance(data, str):
             await self.send_data(data, "text", encoding)
-        elif self.send is not self._bare_send:
-            await self.send({"type": "websocket.send", "text": data})
-        else:
+        elif self.send is self._bare_send and data.isascii():
             # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
-            event: Event = {"type": "websocket.send", "text": data}
-            size = len(data) if data.isascii() else wire.text_size("application", event)
             try:
-                await wire.send_end(event)
+                await wire.send_end({"type": "websocket.send", "text": data})
             except OSError as error:
                 try:
                     wire.lose(error)
@@ -244,7 +240,9 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 raise
             traffic = wire.traffic
             traffic.messages_sent += 1
-            traffic.bytes_sent += size
+            traffic.bytes_sent += len(data)
+        else:
+            await self.send({"type": "websocket.send", "text": data})
 
     async def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> None:
         """Send a binary message: `send_data(data, "binary", encoding)`."""
