@@ -21,38 +21,37 @@ if TYPE_CHECKING:
 
     Contender = Callable[[echo.Session], Awaitable[float]]
 
-TABLES: dict[str, tuple[str, dict[str, Contender]]] = {
-    "text echo, 64 bytes": (
-        echo.TEXT,
-        {
-            "raw ASGI": partial(echo.run_raw, echo.raw_text),
-            "Starlette WebSocket": partial(
-                echo.run_class, starlette.websockets.WebSocket, echo.echo_text
-            ),
-            "wspipe WebSocket": partial(echo.run_class, wspipe.WebSocket, echo.echo_text),
-        },
-    ),
-    "JSON echo, 85 bytes": (
+
+def contenders(
+    raw: Callable[[echo.Session], Awaitable[None]], through: Callable[[object], Awaitable[None]]
+) -> dict[str, Contender]:
+    """Give those that run one echo: raw, the peer, ours."""
+    return {
+        "raw ASGI": partial(echo.run_raw, raw),
+        "Starlette WebSocket": partial(echo.run_class, starlette.websockets.WebSocket, through),
+        "wspipe WebSocket": partial(echo.run_class, wspipe.WebSocket, through),
+    }
+
+
+TABLES: dict[str, tuple[str | bytes, dict[str, Contender]]] = {
+    "text echo, 64 characters of ASCII": (echo.TEXT, contenders(echo.raw_text, echo.echo_text)),
+    "text echo, 64 umlauts": (echo.UMLAUTS, contenders(echo.raw_text, echo.echo_text)),
+    "binary echo, 64 bytes": (echo.BINARY, contenders(echo.raw_binary, echo.echo_binary)),
+    "JSON echo, 85 bytes, raw with orjson": (
         echo.JSON,
-        {
-            "raw ASGI, orjson": partial(echo.run_raw, echo.raw_json),
-            "Starlette WebSocket": partial(
-                echo.run_class, starlette.websockets.WebSocket, echo.echo_json
-            ),
-            "wspipe WebSocket": partial(echo.run_class, wspipe.WebSocket, echo.echo_json),
-        },
+        contenders(echo.raw_json, echo.echo_json),
     ),
 }
 
 
 async def measure(
-    text: str, contenders: dict[str, Contender], rounds: int, count: int
+    data: str | bytes, running: dict[str, Contender], rounds: int, count: int
 ) -> dict[str, list[float]]:
     """Run the contenders in turn, round by round, so that a slow moment meets them all."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[str, list[float]] = {name: [] for name in running}
     for _ in range(rounds):
-        for name, run in contenders.items():
-            times[name].append(await run(echo.Session(text, count)))
+        for name, run in running.items():
+            times[name].append(await run(echo.Session(data, count)))
     return times
 
 
@@ -85,8 +84,8 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {platform.machine()}; {packages}")
     print(f"{rounds} interleaved rounds of 500 messages; asyncio")
     gc.disable()
-    for title, (text, contenders) in TABLES.items():
-        report(title, asyncio.run(measure(text, contenders, rounds, 500)))
+    for title, (data, running) in TABLES.items():
+        report(title, asyncio.run(measure(data, running, rounds, 500)))
 
 
 if __name__ == "__main__":

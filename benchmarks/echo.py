@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 TEXT = "x" * 64
+UMLAUTS = "\u00e4" * 64
+BINARY = b"x" * 64
 JSON = '{"id": 1, "user": "ada", "text": "good morning", "tags": ["a", "b"], "at": 1700000000}'
 
 
 class Session:
     """A server in memory, which sends the same message `count` times and then disconnects."""
 
-    def __init__(self, text: str, count: int) -> None:
-        self.text = text
+    def __init__(self, data: str | bytes, count: int) -> None:
+        self.data = data
         self.left = count
         self.connected = False
         self.answers = 0
@@ -37,7 +39,9 @@ class Session:
         self.left -= 1
         if self.left < 0:
             return {"type": "websocket.disconnect", "code": 1000}
-        return {"type": "websocket.receive", "text": self.text}
+        if isinstance(self.data, str):
+            return {"type": "websocket.receive", "text": self.data}
+        return {"type": "websocket.receive", "bytes": self.data}
 
     async def send(self, event: Any) -> None:
         """Take an answer."""
@@ -52,6 +56,13 @@ async def raw_text(session: Session) -> None:
         await send({"type": "websocket.send", "text": event["text"]})
 
 
+async def raw_binary(session: Session) -> None:
+    """Echo bytes on raw ASGI."""
+    receive, send = session.receive, session.send
+    while (event := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": event["bytes"]})
+
+
 async def raw_json(session: Session) -> None:
     """Echo JSON on raw ASGI, with orjson."""
     receive, send = session.receive, session.send
@@ -64,6 +75,12 @@ async def echo_text(socket: Any) -> None:
     """Echo text through a WebSocket class until it raises its disconnect."""
     while True:
         await socket.send_text(await socket.receive_text())
+
+
+async def echo_binary(socket: Any) -> None:
+    """Echo bytes through a WebSocket class until it raises its disconnect."""
+    while True:
+        await socket.send_bytes(await socket.receive_bytes())
 
 
 async def echo_json(socket: Any) -> None:

@@ -58,8 +58,8 @@ nitpick_ignore = {
     ("py:class", "URL"),  # yarl
     ("py:class", "FilteringBoundLogger"),  # structlog
     ("py:class", "Decorator"),  # what on_receive and on_send are without a function
-    ("py:class", "wspipe.connection.Auth"),  # the type variables of a connection
-    ("py:class", "wspipe.connection.User"),
+    ("py:class", "wspipe.scope.Auth"),  # the type variables of a connection
+    ("py:class", "wspipe.scope.User"),
 }
 nitpick_ignore_regex = {("py:class", r"(collections|contextlib)\..*")}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from anyio import move_on_after
 
 from wspipe import lifespan
+from wspipe.closing import close, plan_end, reject
 from wspipe.connection import CLOSE_TIMEOUT
 from wspipe.exceptions import (
     ConnectionRejected,
@@ -80,10 +81,10 @@ class WebSocketApp:
             code, by = _ending_of(error)
             if socket.wire.sent == UNANSWERED:
                 status = _failure(by).status_in(socket.scope)
-                socket.wire.plan_end(1011 if status == 403 else None, by, status=status)
+                plan_end(socket.wire, 1011 if status == 403 else None, by, status=status)
             else:
-                socket.wire.plan_end(code, by)
-            expected = socket.wire.reports_end(error)
+                plan_end(socket.wire, code, by)
+            expected = socket.ending.is_reported_by(error)
             try:
                 suppressed = await socket.finish(error)
             finally:
@@ -100,7 +101,7 @@ class WebSocketApp:
         except ConnectionRejected as rejection:
             if socket.wire.sent != UNANSWERED:
                 raise
-            await socket.wire.reject(rejection)
+            await reject(socket.wire, rejection)
         await _end_returned(socket)
 
 
@@ -144,16 +145,19 @@ def _failure(by: str) -> ConnectionRejected:
 
 
 async def _end_returned(socket: WebSocket) -> None:
-    if socket.wire.over or socket.wire.lost:
+    wire = socket.wire
+    with move_on_after(CLOSE_TIMEOUT):
+        await wire.settle()
+    if wire.over or wire.ending.lost:
         return
-    if socket.wire.evicted:
+    if wire.evicted:
         # The server did not take the middleware's close in time; it gets one more chance.
         with move_on_after(RETRY_TIMEOUT):
-            await socket.wire.close(1000, "", "application")
+            await close(wire, 1000, "", "application")
         return
-    if socket.wire.sent == ACCEPTED:
+    if wire.sent == ACCEPTED:
         await socket.close()
-    elif socket.wire.sent == DENYING:
+    elif wire.sent == DENYING:
         await socket.send({"type": DENIAL_BODY, "body": b"", "more_body": False})
     else:
         await socket.send_denial_response(500)
@@ -163,12 +167,10 @@ async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
     wire = socket.wire
     try:
         with move_on_after(RETRY_TIMEOUT if wire.evicted else CLOSE_TIMEOUT, shield=True):
-            if wire.over:
-                return
             if wire.sent == UNANSWERED and not wire.evicted:
-                await wire.reject(_failure(by))
+                await reject(wire, _failure(by))
             else:
-                await wire.close(code, "", by)
+                await close(wire, code, "", by)
     except Exception as error:  # noqa: BLE001 - the handler's exception is what goes on
         _logger.warning("the connection could not be closed after its handler failed: %r", error)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
-from wspipe.connection import ASGIConnection, Auth, User, empty_receive, empty_send
+from wspipe.closing import reject
+from wspipe.connection import ASGIConnection, empty_receive, empty_send
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.judgement import kind_of
 from wspipe.pipeline import Pipeline
+from wspipe.scope import Auth, User
 from wspipe.state_machine import ACCEPT, DISCONNECTED, UNANSWERED
 
 if TYPE_CHECKING:
@@ -31,12 +33,12 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
     """
 
     __slots__ = (
-        "_bare_receive",
-        "_bare_send",
         "_chain",
         "_ends",
         "_handshake",
         "_live_wire",
+        "_receive",
+        "_send",
     )
 
     pipeline: ClassVar[Pipeline] = Pipeline().with_wire(strict=True)
@@ -66,13 +68,38 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         super().__init__(scope, receive, send)
         self._handshake: Lock | None = None
         self._chain = self.pipeline(self, receive, send)
-        wire = self._live_wire = self.wire
+        self._live_wire = self.wire
         self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
-        # What `receive` and `send` are while no stage wraps them: see `receive_text`.
-        self._bare_receive = self._ends[0] if self._chain[0] == wire.receive else None
-        self._bare_send = self._ends[1] if self._chain[1] == wire.send else None
-        self.receive = self.receive_wrapper(receive)
-        self.send = self.send_wrapper(send)
+        self.receive = self.receive_wrapper(receive)  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.send = self.send_wrapper(send)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    # Properties, because the wire has to know whether it may be passed by: see `Wire`.
+
+    @property
+    def receive(self) -> Receive:
+        """Gives the next event that came through the pipeline."""
+        return self._receive
+
+    @receive.setter
+    def receive(self, receive: Receive) -> None:
+        self._receive = receive
+        if self._wire is not None:
+            bare = self._chain[0] == self._wire.receive
+            self._wire.bare_receive = bare and receive is self._ends[0]
+            self._wire.update_open()
+
+    @property
+    def send(self) -> Send:
+        """Takes an event through the pipeline."""
+        return self._send
+
+    @send.setter
+    def send(self, send: Send) -> None:
+        self._send = send
+        if self._wire is not None:
+            bare = self._chain[1] == self._wire.send
+            self._wire.bare_send = bare and send is self._ends[1]
+            self._wire.update_open()
 
     def receive_wrapper(self, receive: Receive) -> Receive:
         """Give the receive side of the class's pipeline around `receive`.
@@ -95,7 +122,7 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         Args:
             send: Takes an event to the server.
         """
-        self._live_wire.send_end = send
+        self._live_wire.bind_send(send)
         return self._ends[1]
 
     # The end of the connection, where no wspipe runner is there to run it.
@@ -126,12 +153,15 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         try:
             await self._chain[1](event)
         finally:
-            if wire.over or wire.lost:
+            if wire.ended or wire.ending.lost:
                 await self._end()
 
     async def _end_received(self) -> None:
         wire = self._live_wire
-        if not wire.open and (wire.received == DISCONNECTED or wire.evicted):
+        # While a middleware is closing, the end is for it to run, once it knows what came of it.
+        if not wire.open and (
+            wire.received == DISCONNECTED or (wire.evicted and not wire.answering)
+        ):
             await self._end()
 
     async def _end(self) -> None:
@@ -146,6 +176,6 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         try:
             await self.pipeline.admit(self)
         except ConnectionRejected as rejection:
-            await self._live_wire.reject(rejection)
+            await reject(self._live_wire, rejection)
             await self._end()
             raise

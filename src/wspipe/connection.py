@@ -1,27 +1,25 @@
-"""The connection: the scope, read for you, and everything that is known of the conversation."""
+"""The connection: what the scope tells, and everything that is known of the conversation."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias
 
 from anyio import move_on_after
-from typing_extensions import TypeVar
 
-from wspipe.datastructures import Address, State
+from wspipe.closing import close
+from wspipe.ending import Ending
 from wspipe.exceptions import ImproperlyConfiguredException, ProtocolError
 from wspipe.exit_stack import ExitStack
-from wspipe.request import base_url_of, cookies_of, headers_of, query_params_of, url_of
+from wspipe.scope import Auth, ScopeReader, User
 from wspipe.state_machine import UNANSWERED, WAITING
-from wspipe.tally import Ending, Traffic
+from wspipe.tally import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from multidict import CIMultiDictProxy, MultiDictProxy
     from structlog.typing import FilteringBoundLogger
-    from yarl import URL
 
     from wspipe.types import Event, Receive, Scope, Send
     from wspipe.wire import Wire
@@ -30,9 +28,6 @@ _logger = logging.getLogger("wspipe")
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a server has to take a close that wspipe sends by itself."""
-
-User = TypeVar("User", default=Any)
-Auth = TypeVar("Auth", default=Any)
 
 ConnectionState: TypeAlias = Literal["init", "connect", "receive", "disconnect"]
 
@@ -57,7 +52,7 @@ async def empty_send(event: Event) -> None:
     )
 
 
-class ASGIConnection(Generic[User, Auth]):
+class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
     """One WebSocket connection, as the middlewares around it see it.
 
     Args:
@@ -68,26 +63,18 @@ class ASGIConnection(Generic[User, Auth]):
 
     __slots__ = (
         "__weakref__",
-        "_base_url",
-        "_cookies",
         "_exit_stack",
-        "_headers",
         "_id",
-        "_query_params",
-        "_url",
         "_wire",
         "ending",
         "error",
         "handshake_status",
         "receive",
-        "scope",
         "selected",
         "send",
         "traffic",
     )
 
-    scope: Scope
-    """The ASGI scope."""
     receive: Receive
     """Gives the next event from the server."""
     send: Send
@@ -105,7 +92,7 @@ class ASGIConnection(Generic[User, Auth]):
     def __init__(
         self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
     ) -> None:
-        self.scope = scope
+        super().__init__(scope)
         self.traffic = Traffic()
         self.ending = Ending()
         self.error = None
@@ -114,11 +101,6 @@ class ASGIConnection(Generic[User, Auth]):
         self._wire: Wire | None = None
         self._exit_stack: ExitStack | None = None
         self._id: str | None = None
-        self._url: URL | None = None
-        self._base_url: URL | None = None
-        self._headers: CIMultiDictProxy[str] | None = None
-        self._query_params: MultiDictProxy[str] | None = None
-        self._cookies: Mapping[str, str] | None = None
         self.receive = receive
         self.send = send
 
@@ -172,7 +154,7 @@ class ASGIConnection(Generic[User, Auth]):
         wire = self._wire
         if wire is None:
             return "init"
-        if wire.over or wire.lost or wire.evicted:
+        if wire.over or wire.ending.lost or wire.evicted:
             return "disconnect"
         if wire.received == WAITING and wire.sent == UNANSWERED:
             return "init"
@@ -236,7 +218,7 @@ class ASGIConnection(Generic[User, Auth]):
         """
         with move_on_after(CLOSE_TIMEOUT) as scope:
             try:
-                await self.wire.close(code, reason or "", by)
+                await close(self.wire, code, reason or "", by)
             except ProtocolError:
                 raise
             except Exception as error:
@@ -244,7 +226,7 @@ class ASGIConnection(Generic[User, Auth]):
                 if code == 1000:
                     raise
                 _logger.warning("the server refuses close code %s: %s; closing 1000", code, error)
-                await self.wire.close(1000, reason or "", by)
+                await close(self.wire, 1000, reason or "", by)
         if scope.cancelled_caught:
             _logger.warning("the server took no close within %s seconds", CLOSE_TIMEOUT)
 
@@ -257,123 +239,11 @@ class ASGIConnection(Generic[User, Auth]):
         Returns:
             Whether an exit callback suppressed the error.
         """
-        if error is not None and not self.wire.reports_end(error):
+        if error is not None and not self.ending.is_reported_by(error):
             self.error = error
         if self._exit_stack is None:
             return False
         return await self._exit_stack.unwind(error)
-
-    # The scope, parsed on first use.
-
-    @property
-    def url(self) -> URL:
-        """The URL that the client asked for."""
-        if self._url is None:
-            self._url = url_of(self.scope)
-        return self._url
-
-    @property
-    def base_url(self) -> URL:
-        """The URL of the application's root."""
-        if self._base_url is None:
-            self._base_url = base_url_of(self.scope)
-        return self._base_url
-
-    @property
-    def headers(self) -> CIMultiDictProxy[str]:
-        """The request headers, without regard to case, in their order."""
-        if self._headers is None:
-            self._headers = headers_of(self.scope)
-        return self._headers
-
-    @property
-    def query_params(self) -> MultiDictProxy[str]:
-        """The query parameters, blank values included, in their order."""
-        if self._query_params is None:
-            self._query_params = query_params_of(self.scope)
-        return self._query_params
-
-    @property
-    def cookies(self) -> Mapping[str, str]:
-        """The cookies; what is no pair is left out."""
-        if self._cookies is None:
-            self._cookies = cookies_of(self.headers)
-        return self._cookies
-
-    @property
-    def client(self) -> Address | None:
-        """The client's address, where the server tells."""
-        client = self.scope.get("client")
-        return Address(*client) if client else None
-
-    @property
-    def path_params(self) -> dict[str, Any]:
-        """What a router found in the path."""
-        return cast("dict[str, Any]", self.scope.get("path_params") or {})
-
-    @property
-    def state(self) -> State:
-        """The scope's `state`: the lifespan's, and whatever middlewares put there."""
-        return State(self.scope.setdefault("state", {}))
-
-    # What frameworks and their middlewares put into the scope.
-
-    @property
-    def app(self) -> Any:
-        """The framework's application object.
-
-        Raises:
-            ImproperlyConfiguredException: Nothing set it.
-        """
-        return self._from_scope("app", "a framework")
-
-    @property
-    def route_handler(self) -> Any:
-        """The framework's handler of this route.
-
-        Raises:
-            ImproperlyConfiguredException: Nothing set it.
-        """
-        return self._from_scope("route_handler", "a framework's router")
-
-    @property
-    def user(self) -> User:
-        """Who is connected.
-
-        Raises:
-            ImproperlyConfiguredException: Nothing set it.
-        """
-        return cast("User", self._from_scope("user", "an authentication middleware"))
-
-    @property
-    def auth(self) -> Auth:
-        """What the user was authenticated with.
-
-        Raises:
-            ImproperlyConfiguredException: Nothing set it.
-        """
-        return cast("Auth", self._from_scope("auth", "an authentication middleware"))
-
-    @property
-    def session(self) -> Any:
-        """The session.
-
-        Raises:
-            ImproperlyConfiguredException: Nothing set it.
-        """
-        return self._from_scope("session", "a session middleware")
-
-    def set_session(self, value: Any) -> None:
-        """Put a session into the scope.
-
-        Args:
-            value: What the session middleware in use takes; commonly a dictionary.
-        """
-        self.scope["session"] = value
-
-    def clear_session(self) -> None:
-        """Empty the session, which session middlewares take as a request to forget it."""
-        self.scope["session"] = {}
 
     @property
     def logger(self) -> FilteringBoundLogger:
@@ -382,38 +252,3 @@ class ASGIConnection(Generic[User, Auth]):
 
         logger: FilteringBoundLogger = structlog.get_logger("wspipe").bind(connection_id=self.id)
         return logger
-
-    def url_for(self, name: str, /, **path_params: Any) -> str:
-        """Give the absolute URL of a named route of the framework's router.
-
-        Args:
-            name: The name of the route.
-            **path_params: The values for its path.
-
-        Raises:
-            ImproperlyConfiguredException: No router is in the scope.
-        """
-        for key, method in _ROUTERS:
-            reverse = getattr(self.scope.get(key), method, None)
-            if reverse is not None:
-                path = reverse(name, **path_params)
-                base = self.base_url
-                if getattr(path, "protocol", "") == "http":  # Starlette tells what kind of route
-                    base = base.with_scheme(base.scheme.replace("ws", "http"))
-                return str(base.origin()) + base.raw_path.rstrip("/") + str(path)
-        raise ImproperlyConfiguredException(
-            detail=f"cannot make the URL of {name!r}: no router is in the scope, "
-            "which a framework such as Starlette or Litestar puts there"
-        )
-
-    def _from_scope(self, key: str, setter: str) -> Any:
-        try:
-            return self.scope[key]
-        except KeyError:
-            raise ImproperlyConfiguredException(
-                detail=f"{key!r} is not in the scope; {setter} sets it"
-            ) from None
-
-
-# Where frameworks keep what makes a path of a route's name: Starlette, then Litestar and Starlite.
-_ROUTERS = (("router", "url_path_for"), ("app", "url_path_for"), ("app", "route_reverse"))

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from wspipe import lifespan
+from wspipe.closing import plan_end, reject
 from wspipe.connection import ASGIConnection
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.pipeline import Pipeline
@@ -53,20 +54,20 @@ class PipelineMiddleware:
             try:
                 await self.pipeline.admit(connection)
             except ConnectionRejected as rejection:
-                await connection.wire.reject(rejection)
+                await reject(connection.wire, rejection)
             else:
                 send = _as_coroutine_function(connection.send)
                 await self.app(connection.scope, connection.receive, send)
         except BaseException as error:
             # What is no Exception is the cancellation, by which the server stops the application.
             by = "application" if isinstance(error, Exception) else "server"
-            connection.wire.plan_end(None, by)
+            plan_end(connection.wire, None, by)
             if await connection.finish(error):
                 return
-            if connection.wire.evicted and connection.wire.reports_end(error):
+            if connection.wire.evicted and connection.ending.is_reported_by(error):
                 return
             raise
-        connection.wire.plan_end(None, "application")
+        plan_end(connection.wire, None, "application")
         await connection.finish(None)
 
 

@@ -1,25 +1,22 @@
-"""What passed over a connection, and how it ended."""
+"""What passed over a connection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from wspipe.types import Event
 
-# Who must have sent the close code of a disconnect event. The codes left out are sent by either
-# side, or by nobody (1006): for them the event does not tell. Sources: RFC 6455 section 7.4.1 (1005
-# is a close frame without a code; 1010 is only for clients) and its IANA registry (1012 to 1014).
-_CLIENT_CODES: Final = frozenset({1000, 1001, 1005, 1010, *range(3000, 5000)})
-_SERVER_CODES: Final = frozenset({1012, 1013, 1014})
+_is_ascii = str.isascii
 
 
 @dataclass(slots=True)
 class Traffic:
     """Messages and bytes of one connection, as they passed the server.
 
-    Text counts in bytes of UTF-8, as it travels (RFC 6455 section 5.6).
+    Text counts in bytes of UTF-8, as it travels (RFC 6455 section 5.6). What the client sent
+    before it knew that a middleware has closed is discarded and does not count.
     """
 
     messages_received: int = 0
@@ -28,49 +25,17 @@ class Traffic:
     bytes_sent: int = 0
 
 
-@dataclass(slots=True)
-class Ending:
-    """How a conversation ended: the first final record stays, a provisional one gives way."""
-
-    code: int | None = None
-    reason: str = ""
-    by: object = None
-    final: bool = False
-
-    def record(self, code: object, reason: object, by: object, *, final: bool = True) -> None:
-        """Note an end, unless a final one is noted.
-
-        Code and reason come from events that may be malformed where not strict; FastAPI, for one,
-        gives the errors of its parameters as a list.
-        """
-        if not self.final:
-            self.code = int(code) if isinstance(code, int) else None
-            self.reason = reason if isinstance(reason, str) else str(reason)
-            self.by, self.final = by, final
-
-    def forget(self) -> None:
-        """Take the record back: what was about to end the conversation did not happen."""
-        self.code, self.reason, self.by, self.final = None, "", None, False
-
-
-def who_closed(code: object) -> str:
-    """Tell from a disconnect event's code which side closed, or `"unknown"` where it does not."""
-    if not isinstance(code, int):
-        return "unknown"
-    if code in _CLIENT_CODES:
-        return "client"
-    return "server" if code in _SERVER_CODES else "unknown"
-
-
-def disconnect_code(event: Event) -> int:
-    """Read the code of a disconnect event; without one it is 1005, as ASGI has it."""
-    code: int | None = event.get("code")
-    return 1005 if code is None else code
-
-
 def utf8_size(text: str) -> int:
     """Count the bytes of a text in UTF-8; a lone surrogate counts 3."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def encoded_size(text: str) -> int | None:
+    """Count the bytes of a text in UTF-8; `None` for a lone surrogate, which has no such form."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return None
 
 
 def message_size(event: Event) -> int:
@@ -83,3 +48,25 @@ def message_size(event: Event) -> int:
     if isinstance(data, bytes | bytearray | memoryview):
         return memoryview(cast("bytes", data)).nbytes
     return 0
+
+
+def plain_size(event: Event, kind: str) -> int | None:
+    """Count the bytes of a message that is well formed beyond doubt.
+
+    Args:
+        event: Any event, or what should be one.
+        kind: The type that it should have.
+
+    Returns:
+        The bytes; `None` for whatever needs a closer look.
+    """
+    try:
+        if event["type"] != kind:
+            return None
+        if "bytes" in event and event["bytes"] is not None:
+            data = event["bytes"]
+            return len(data) if type(data) is bytes and event.get("text") is None else None
+        text = event["text"]
+        return len(text) if _is_ascii(text) else encoded_size(text)
+    except (AttributeError, KeyError, TypeError):
+        return None

@@ -9,7 +9,8 @@ import orjson
 from anyio import Lock
 
 from wspipe.assembly import AssembledConnection
-from wspipe.connection import Auth, User
+from wspipe.connection import empty_receive, empty_send
+from wspipe.ending import disconnect_code
 from wspipe.exceptions import (
     ConnectionRejected,
     ImproperlyConfiguredException,
@@ -18,16 +19,19 @@ from wspipe.exceptions import (
 )
 from wspipe.headers import HeadersInput, header_list
 from wspipe.payload import truncate_reason
+from wspipe.scope import Auth, User
 from wspipe.serialization import Serializer, default_serializer, encode_json, not_json
-from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, UNANSWERED, WAITING
-from wspipe.tally import disconnect_code
+from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, SEND, UNANSWERED, WAITING
+from wspipe.tally import encoded_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from wspipe.types import Event
+    from wspipe.types import Event, Receive, Scope, Send
 
 T = TypeVar("T")
+
+_is_ascii = str.isascii
 
 Mode: TypeAlias = Literal["text", "binary"]
 
@@ -44,7 +48,13 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         send: Takes an event to the server.
     """
 
-    __slots__ = ()
+    __slots__ = ("_overrides_text",)
+
+    def __init__(
+        self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
+    ) -> None:
+        super().__init__(scope, receive, send)
+        self._overrides_text = type(self).receive_text is not WebSocket.receive_text
 
     async def accept(
         self, subprotocols: str | None = None, headers: HeadersInput | None = None
@@ -66,9 +76,9 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             self._handshake = Lock()
         async with self._handshake:
             if wire.received == WAITING:
-                await self.receive()
+                await self._receive()
             if wire.sent == UNANSWERED and not wire.over:
-                await self.send(
+                await self._send(
                     {"type": ACCEPT, "subprotocol": subprotocols, "headers": header_list(headers)}
                 )
 
@@ -87,10 +97,12 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             ProtocolError: The connection was closed before, or the code may not be sent.
         """
         if by is not None:
-            await super().close(code, reason, by=by)
-            await self._end()
+            try:
+                await super().close(code, reason, by=by)
+            finally:
+                await self._end()
         else:
-            await self.send({"type": CLOSE, "code": code, "reason": truncate_reason(reason or "")})
+            await self._send({"type": CLOSE, "code": code, "reason": truncate_reason(reason or "")})
 
     async def send_denial_response(
         self, status: int = 403, headers: HeadersInput | None = None, body: bytes | str = b""
@@ -105,9 +117,9 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             body: Its body; text is sent as UTF-8.
         """
         if self._live_wire.received == WAITING:
-            await self.receive()
+            await self._receive()
         for event in ConnectionRejected(status, headers, body).events(self.scope):
-            await self.send(event)
+            await self._send(event)
 
     @overload
     async def receive_data(self, mode: Literal["text"]) -> str: ...
@@ -130,41 +142,59 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         key = _key(mode)
         if not self._live_wire.answered:
             await self.accept()
-        return self._payload(await self.receive(), key)
+        return self._payload(await self._receive(), key)
 
     async def receive_text(self) -> str:
         """Receive a text message: `receive_data("text")`."""
         wire = self._live_wire
-        if wire.open and self.receive is self._bare_receive:
-            # No stage wraps receive: do here what `Wire.receive` does, which saves a coroutine and
-            # a second look at the event, a third of what a message costs.
-            event = await wire.receive_end()
-            text: Any
-            try:
-                text = event["text"] if event["type"] == "websocket.receive" else None
-            except (KeyError, TypeError):
-                text = None
+        receive = wire.direct_receive
+        if receive is None:
+            return await self.receive_data("text")
+        # No stage wraps receive: do here what `Wire.receive` does, which saves two coroutines and
+        # a second look at the event, half of what a message costs.
+        event = await receive()
+        try:
             if (
-                text.__class__ is str
-                and wire.open
+                wire.open
+                and event["type"] == "websocket.receive"
                 and ("bytes" not in event or event["bytes"] is None)
             ):
-                size = len(text) if text.isascii() else wire.text_size("server", event)
+                text: str = event["text"]
+                size = len(text) if _is_ascii(text) else len(text.encode())
                 traffic = wire.traffic
                 traffic.messages_received += 1
                 traffic.bytes_received += size
                 return text
-            event = wire.take(event)
-            await self._end_received()
-        else:
-            if not wire.answered:
-                await self.accept()
-            event = await self.receive()
+        except (KeyError, TypeError, UnicodeEncodeError):
+            pass
+        event = wire.take(event)
+        await self._end_received()
         return self._payload(event, "text")
 
     async def receive_bytes(self) -> bytes:
         """Receive a binary message: `receive_data("binary")`."""
-        return await self.receive_data("binary")
+        wire = self._live_wire
+        receive = wire.direct_receive
+        if receive is None:
+            return await self.receive_data("binary")
+        event = await receive()
+        try:
+            if (
+                wire.open
+                and event["type"] == "websocket.receive"
+                and ("text" not in event or event["text"] is None)
+                and type(event["bytes"]) is bytes
+            ):
+                data: bytes = event["bytes"]
+                traffic = wire.traffic
+                traffic.messages_received += 1
+                traffic.bytes_received += len(data)
+                return data
+        except (KeyError, TypeError):
+            pass
+        event = wire.take(event)
+        await self._end_received()
+        return self._payload(event, "bytes")
 
     async def receive_json(self, mode: Mode = "text") -> Any:
         """Receive a message and parse it as JSON, by orjson.
@@ -177,7 +207,32 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             WebSocketDisconnect: The client left, or a middleware closed.
             WebSocketException: A frame of the other kind came (code 1003).
         """
-        data = await (self.receive_text() if mode == "text" else self.receive_data(mode))
+        wire = self._live_wire
+        receive = wire.direct_receive
+        data: Any
+        if receive is None or mode != "text" or self._overrides_text:
+            data = await (self.receive_text() if mode == "text" else self.receive_data(mode))
+        else:
+            # What `receive_text` does, without its coroutine.
+            event = await receive()
+            data = None
+            try:
+                if (
+                    wire.open
+                    and event["type"] == "websocket.receive"
+                    and ("bytes" not in event or event["bytes"] is None)
+                    and _is_ascii(event["text"])
+                ):
+                    data = event["text"]
+                    traffic = wire.traffic
+                    traffic.messages_received += 1
+                    traffic.bytes_received += len(data)
+            except (KeyError, TypeError):
+                pass
+            if data is None:
+                event = wire.take(event)
+                await self._end_received()
+                data = self._payload(event, "text")
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:
@@ -221,32 +276,50 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             data = data.encode(encoding)
         if not self._live_wire.answered:
             await self.accept()
-        await self.send({"type": "websocket.send", key: data})
+        await self._send({"type": SEND, key: data})
 
     async def send_text(self, data: str | bytes, encoding: str = "utf-8") -> None:
         """Send a text message: `send_data(data, "text", encoding)`."""
         wire = self._live_wire
-        if not wire.open or not isinstance(data, str):
-            await self.send_data(data, "text", encoding)
-        elif self.send is self._bare_send and data.isascii():
-            # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
+        send = wire.direct_send
+        if send is not None and type(data) is str and data.isascii():
+            # What `_send_direct` does, without its coroutine.
             try:
-                await wire.send_end({"type": "websocket.send", "text": data})
-            except OSError as error:
-                try:
-                    wire.lose(error)
-                finally:
-                    await self._end()
+                await send({"type": "websocket.send", "text": data})
+            except Exception as error:
+                await self._send_failed(error)
                 raise
             traffic = wire.traffic
             traffic.messages_sent += 1
             traffic.bytes_sent += len(data)
+        elif type(data) is str and (size := encoded_size(data)) is not None:
+            await self._send_direct({"type": "websocket.send", "text": data}, size)
         else:
-            await self.send({"type": "websocket.send", "text": data})
+            await self.send_data(data, "text", encoding)
 
-    async def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> None:
+    def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> Coroutine[Any, Any, None]:
         """Send a binary message: `send_data(data, "binary", encoding)`."""
-        await self.send_data(data, "binary", encoding)
+        if type(data) is bytes:
+            return self._send_direct({"type": "websocket.send", "bytes": data}, len(data))
+        return self.send_data(data, "binary", encoding)
+
+    async def _send_direct(self, event: Event, size: int) -> None:
+        wire = self._live_wire
+        send = wire.direct_send
+        if send is None:
+            if not self._live_wire.answered:
+                await self.accept()
+            await self._send(event)
+            return
+        # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
+        try:
+            await send(event)
+        except Exception as error:
+            await self._send_failed(error)
+            raise
+        traffic = wire.traffic
+        traffic.messages_sent += 1
+        traffic.bytes_sent += size
 
     def send_json(
         self,
@@ -277,8 +350,17 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             return self.send_data(encoded, mode)
         return self.send_data(encoded.decode(), mode, encoding)
 
+    async def _send_failed(self, error: Exception) -> None:
+        try:
+            self._live_wire.fail(error)
+        finally:
+            if self._live_wire.ending.lost:
+                await self._end()
+
     @overload
     def _payload(self, event: Event, key: Literal["text"]) -> str: ...
+    @overload
+    def _payload(self, event: Event, key: Literal["bytes"]) -> bytes: ...
     @overload
     def _payload(self, event: Event, key: Literal["text", "bytes"]) -> str | bytes: ...
 

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from wspipe.closing import close
 from wspipe.exceptions import (
     ClientDisconnected,
     ProtocolError,
@@ -213,7 +214,7 @@ class Walk(RuleBasedStateMachine):
         over = model.disconnected or model.answer in {"closed", "rejected"}
         denying = model.answer == "denying"
         legal = model.may_application()
-        outcome = self.outcome(self.bench.wire.close(code, reason, "the guard"))
+        outcome = self.outcome(close(self.bench.wire, code, reason, "the guard"))
         if over:
             assert outcome is None
         elif code not in {1000, 1008, 4321}:
@@ -221,8 +222,8 @@ class Walk(RuleBasedStateMachine):
         else:
             assert outcome is (None if fault is OSError else error)
             body = {"type": "websocket.http.response.body", "body": b"", "more_body": False}
-            close = {"type": "websocket.close", "code": code, "reason": cut}
-            self.reached.append(body if denying else close)
+            whole = {"type": "websocket.close", "code": code, "reason": cut}
+            self.reached.append(body if denying else whole)
             model.middleware_closed(code, cut, error)
         self.compare()
 

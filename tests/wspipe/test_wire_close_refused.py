@@ -34,34 +34,10 @@ async def test_that_the_client_is_gone_already_is_no_error(
     await bench.connection.close(1008, "policy", by=GUARD)
     assert bench.ending == (1006, "", "unknown")
     assert bench.connection.handshake_status == status
-    assert bench.wire.lost
+    assert bench.connection.ending.lost
     assert await bench.receive() == OUT
     with pytest.raises(ClientDisconnected):
         await bench.send(TEXT)
-
-
-async def test_an_accept_that_fails_late_does_not_undo_the_close(
-    make_bench: Callable[..., Bench],
-) -> None:
-    bench = await make_bench().reach("connected", "unanswered")
-    accept = {"type": "websocket.accept"}
-    bench.server.refuses = {id(accept): RuntimeError("too late")}
-    gate = bench.server.hold = anyio.Event()
-
-    async def answer() -> None:
-        with pytest.raises(RuntimeError, match="too late"):
-            await bench.send(accept)
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(answer)
-            await anyio.wait_all_tasks_blocked()
-            bench.server.hold = None
-            await bench.connection.close(1008, "policy", by=GUARD)
-            gate.set()
-    assert bench.wire.sent == "closed"
-    assert bench.ending == (1008, "policy", GUARD)
-    assert bench.connection.connection_state == "disconnect"
 
 
 async def test_a_server_that_takes_no_close_does_not_hold_up_the_closer(

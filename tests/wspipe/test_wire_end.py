@@ -1,4 +1,4 @@
-"""`reports_end`: whether the application's exception only says that the conversation is over."""
+"""`is_reported_by`: whether the application's exception only says that the conversation is over."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_after_the_disconnect_it_is_a_report(
 ) -> None:
     bench = await make_bench(strict=strict).open()
     await bench.hear({"type": "websocket.disconnect", "code": 1011})
-    assert bench.wire.reports_end(error)
+    assert bench.connection.ending.is_reported_by(error)
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=repr)
@@ -86,7 +86,7 @@ async def test_after_the_disconnect_a_fault_stays_a_fault(
 ) -> None:
     bench = await make_bench(strict=strict).open()
     await bench.hear({"type": "websocket.disconnect", "code": 1011})
-    assert not bench.wire.reports_end(error)
+    assert not bench.connection.ending.is_reported_by(error)
 
 
 @pytest.mark.parametrize("error", REPORTS, ids=repr)
@@ -96,7 +96,7 @@ async def test_after_a_close_from_the_middle_it_is_a_report(
 ) -> None:
     bench = await make_bench(strict=strict).open()
     await bench.connection.close(1011, by="guard")
-    assert bench.wire.reports_end(error)
+    assert bench.connection.ending.is_reported_by(error)
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=repr)
@@ -105,7 +105,7 @@ async def test_after_a_close_from_the_middle_a_fault_stays_a_fault(
 ) -> None:
     bench = await make_bench().open()
     await bench.connection.close(1011, by="guard")
-    assert not bench.wire.reports_end(error)
+    assert not bench.connection.ending.is_reported_by(error)
 
 
 @pytest.mark.parametrize("error", [*REPORTS, *FAULTS], ids=repr)
@@ -114,7 +114,7 @@ async def test_nothing_is_a_report_while_the_client_is_there(
     make_bench: Callable[..., Bench], error: BaseException, sent: str
 ) -> None:
     bench = await make_bench().reach("connected", sent)
-    assert not bench.wire.reports_end(error)
+    assert not bench.connection.ending.is_reported_by(error)
 
 
 async def failed_send(bench: Bench, fault: OSError, **content: Any) -> OSError:
@@ -124,7 +124,7 @@ async def failed_send(bench: Bench, fault: OSError, **content: Any) -> OSError:
     return caught.value
 
 
-@pytest.mark.parametrize("content", [{"text": "fast"}, {"bytes": b"table"}])
+@pytest.mark.parametrize("content", [{"text": "plain"}, {"bytes": b"plain"}])
 @either_way
 async def test_the_error_of_a_failed_send_is_a_report(
     make_bench: Callable[..., Bench], content: Any, *, strict: bool
@@ -133,13 +133,12 @@ async def test_the_error_of_a_failed_send_is_a_report(
     fault = BrokenPipeError("gone")
     raised = await failed_send(bench, fault, **content)
     assert (raised is fault) is not strict
-    wire = bench.wire
-    assert wire.reports_end(raised)
-    assert wire.reports_end(fault)
-    assert wire.reports_end(FrameworkDisconnect(1006))
-    assert not wire.reports_end(BrokenPipeError("gone"))
-    assert not wire.reports_end(bug)
-    assert not wire.reports_end(protocol)
+    assert bench.connection.ending.is_reported_by(raised)
+    assert bench.connection.ending.is_reported_by(fault)
+    assert bench.connection.ending.is_reported_by(FrameworkDisconnect(1006))
+    assert not bench.connection.ending.is_reported_by(BrokenPipeError("gone"))
+    assert not bench.connection.ending.is_reported_by(bug)
+    assert not bench.connection.ending.is_reported_by(protocol)
 
 
 @either_way
@@ -148,15 +147,15 @@ async def test_the_errors_of_several_failed_sends_are_reports(
 ) -> None:
     bench = await make_bench(strict=strict).open()
     errors = [await failed_send(bench, OSError(str(number)), text="x") for number in range(3)]
-    assert bench.wire.reports_end(ExceptionGroup("three tasks", errors))
-    assert not bench.wire.reports_end(ExceptionGroup("and a bug", [*errors, bug]))
+    assert bench.connection.ending.is_reported_by(ExceptionGroup("three tasks", errors))
+    assert not bench.connection.ending.is_reported_by(ExceptionGroup("and a bug", [*errors, bug]))
 
 
 async def test_an_application_may_go_on_sending_to_nobody(make_bench: Callable[..., Bench]) -> None:
     bench = await make_bench().open()
     for number in range(100):
         raised = await failed_send(bench, OSError(str(number)), text="x")
-        assert bench.wire.reports_end(raised)
+        assert bench.connection.ending.is_reported_by(raised)
 
 
 async def test_the_servers_error_after_the_disconnect_is_a_report(
@@ -165,8 +164,8 @@ async def test_the_servers_error_after_the_disconnect_is_a_report(
     bench = await make_bench().reach("disconnected", "accepted")
     fault = OSError("gone")
     assert await failed_send(bench, fault, text="x") is fault
-    assert bench.wire.reports_end(fault)
-    assert not bench.wire.reports_end(OSError("of the application's own"))
+    assert bench.connection.ending.is_reported_by(fault)
+    assert not bench.connection.ending.is_reported_by(OSError("of the application's own"))
 
 
 @either_way
@@ -177,5 +176,5 @@ async def test_the_code_that_counts_is_the_one_the_application_was_told(
     await bench.send({"type": "websocket.close", "code": 4000})
     await bench.hear({"type": "websocket.disconnect", "code": None})
     assert bench.connection.close_code == 4000
-    assert bench.wire.reports_end(FrameworkDisconnect(1005))
-    assert not bench.wire.reports_end(FrameworkDisconnect(4000))
+    assert bench.connection.ending.is_reported_by(FrameworkDisconnect(1005))
+    assert not bench.connection.ending.is_reported_by(FrameworkDisconnect(4000))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wspipe.closing import reject
 from wspipe.exceptions import ConnectionRejected, ProtocolError
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ async def test_a_rejection_denies_as_the_server_can(
     if received == "waiting for connect":
         bench.server.inbox.append({"type": "websocket.connect"})
     guard = object()
-    await bench.wire.reject(rejection(by=guard))
+    await reject(bench.wire, rejection(by=guard))
     assert bench.server.taken == (DENIAL if denial else PLAIN)
     assert not bench.server.inbox
     assert (bench.wire.received, bench.wire.sent) == ("connected", "rejected")
@@ -147,7 +148,7 @@ async def test_a_rejection_denies_as_the_server_can(
 
 async def test_a_rejection_by_nobody_is_the_applications(make_bench: Callable[..., Bench]) -> None:
     bench = await make_bench().reach("connected", "unanswered")
-    await bench.wire.reject(rejection())
+    await reject(bench.wire, rejection())
     assert bench.connection.closed_by == "application"
 
 
@@ -157,7 +158,7 @@ async def test_a_rejection_by_a_middleware_that_is_false_is_still_its_own(
 ) -> None:
     bench = await make_bench(strict=strict).reach("connected", "unanswered")
     guard: list[Any] = []
-    await bench.wire.reject(rejection(by=guard))
+    await reject(bench.wire, rejection(by=guard))
     assert bench.connection.closed_by is guard
 
 
@@ -167,7 +168,7 @@ async def test_a_rejection_after_the_accept_closes(
     make_bench: Callable[..., Bench], extensions: list[str], *, strict: bool
 ) -> None:
     bench = await make_bench(strict=strict, extensions=extensions).open()
-    await bench.wire.reject(rejection(by="guard"))
+    await reject(bench.wire, rejection(by="guard"))
     assert bench.server.taken == PLAIN
     assert (bench.connection.close_code, bench.connection.closed_by) == (1013, "guard")
 
@@ -177,7 +178,7 @@ async def test_a_rejection_during_a_denial_ends_it(
     make_bench: Callable[..., Bench], *, strict: bool
 ) -> None:
     bench = await make_bench(strict=strict).reach("connected", "denying")
-    await bench.wire.reject(rejection(by="guard"))
+    await reject(bench.wire, rejection(by="guard"))
     assert bench.server.taken[1:] == [
         {"type": "websocket.http.response.body", "body": b"", "more_body": False}
     ]
@@ -201,7 +202,7 @@ async def test_a_rejection_of_what_is_over_does_nothing(
 ) -> None:
     bench = await make_bench(strict=strict).reach(received, sent)
     before, by = list(bench.server.offered), bench.connection.closed_by
-    await bench.wire.reject(rejection(by="guard"))
+    await reject(bench.wire, rejection(by="guard"))
     assert bench.server.offered == before
     assert bench.connection.closed_by == by
 
@@ -212,7 +213,7 @@ async def test_a_rejection_after_a_close_from_the_middle_does_nothing(
 ) -> None:
     bench = await make_bench(strict=strict).reach("connected", "unanswered")
     await bench.connection.close(1008, by="guard")
-    await bench.wire.reject(rejection(by="other"))
+    await reject(bench.wire, rejection(by="other"))
     assert len(bench.server.offered) == 1
     assert (bench.connection.close_code, bench.connection.closed_by) == (1008, "guard")
 
@@ -224,7 +225,7 @@ async def test_a_rejection_of_a_client_that_is_gone_is_no_error(
 ) -> None:
     bench = await make_bench(strict=strict, extensions=extensions).reach("connected", "unanswered")
     bench.server.fault = OSError("gone")
-    await bench.wire.reject(rejection(by="guard"))
+    await reject(bench.wire, rejection(by="guard"))
     assert len(bench.server.offered) == 1
     assert bench.connection.close_code == 1006
     assert bench.connection.handshake_status is None
@@ -236,7 +237,7 @@ async def test_a_rejection_that_makes_no_sense_is_refused(
 ) -> None:
     bench = await make_bench(strict=strict).reach("connected", "unanswered")
     with pytest.raises(ProtocolError, match="'status' must be a final HTTP status"):
-        await bench.wire.reject(ConnectionRejected(101))
+        await reject(bench.wire, ConnectionRejected(101))
     assert bench.server.offered == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -69,27 +69,29 @@ async def test_the_close_is_sent_again_at_the_end(*, accept: bool, fail: bool) -
     assert ends == [(4008, "too fast", "a guard")]
 
 
-async def test_a_close_that_overtakes_an_accept_answers_the_handshake() -> None:
-    answers: list[Any] = []
-    gate = anyio.Event()
+async def test_a_close_that_another_task_began_has_its_time() -> None:
+    server, gate = SlowServer(), anyio.Event()
 
     async def send(event: Event) -> None:
-        if event["type"] == "websocket.accept":
+        if event["type"] == "websocket.close":
             await gate.wait()
-            raise RuntimeError("closed already")
+        server.taken.append(event)
 
-    socket: WebSocket = WebSocket(websocket_scope(), SlowServer().receive, send)
-    socket.on_handshake(answers.append)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
 
-            async def accept() -> None:
-                with pytest.raises(RuntimeError):
-                    await socket.accept()
+            @websocket_app
+            async def app(socket: WebSocket) -> None:
+                await socket.accept()
+                tasks.start_soon(socket.close, 4001)
+                await anyio.wait_all_tasks_blocked()
 
-            tasks.start_soon(accept)
+            async def serve() -> None:
+                await app(websocket_scope(), server.receive, send)
+                assert gate.is_set(), "the server would end the connection now"
+
+            tasks.start_soon(serve)
             await anyio.wait_all_tasks_blocked()
-            await socket.close(4008, "too fast", by="a guard")
+            assert len(server.taken) == 1
             gate.set()
-    assert answers == [CLOSE]
-    assert socket.handshake_status == 403
+    assert [event.get("code") for event in server.taken] == [None, 4001]

@@ -216,6 +216,30 @@ async def test_ends_can_be_bound_to_a_socket_made_without_any(serve: Any) -> Non
     assert server.sent == [ACCEPT, {"type": "websocket.send", "text": "out"}]
 
 
+async def test_ends_can_be_bound_anew_and_stages_added_while_messages_flow(serve: Any) -> None:
+    socket, first = serve(WebSocket, CONNECT, message("one"))
+    _, second = serve(WebSocket, message("two"), message("three"))
+    assert await socket.receive_text() == "one"
+    await socket.send_text("one")
+    socket.receive_wrapper(second.receive)
+    socket.send_wrapper(second.send)
+    assert await socket.receive_text() == "two"
+    await socket.send_text("two")
+
+    async def louder(event: Event, send: Send = socket.send) -> None:
+        await send({**event, "text": event["text"].upper()})
+
+    async def quoted(receive: Receive = socket.receive) -> Event:
+        event = await receive()
+        return {**event, "text": f"<{event['text']}>"}
+
+    socket.receive, socket.send = quoted, louder
+    assert await socket.receive_text() == "<three>"
+    await socket.send_text("three")
+    assert [event["text"] for event in first.sent[1:]] == ["one"]
+    assert [event["text"] for event in second.sent] == ["two", "THREE"]
+
+
 async def test_the_wrappers_of_sub_subclasses_lie_around_each_other(serve: Any) -> None:
     notes: list[str] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wspipe import SerializationException, WebSocketDisconnect, WebSocketException
+from wspipe import SerializationException, WebSocket, WebSocketDisconnect, WebSocketException
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +63,25 @@ async def test_binary_data_that_cannot_be_json_is_the_same_error(make: Any, data
     with pytest.raises(SerializationException) as error:
         await socket.receive_json("binary")
     assert error.value.code == 1007
+
+
+async def test_json_is_read_and_written_by_what_a_subclass_does_with_text(serve: Any) -> None:
+    class Framed(WebSocket):
+        async def receive_text(self) -> str:
+            return (await super().receive_text()).removeprefix("v1 ")
+
+        async def send_text(self, data: str | bytes, encoding: str = "utf-8") -> None:
+            await super().send_text(f"v1 {data!r}", encoding)
+
+    class Inheriting(Framed): ...
+
+    for kind in (Framed, Inheriting):
+        socket, server = serve(kind, CONNECT, text("v1 [1]"), text("v1 [2]"))
+        await socket.accept()
+        assert await socket.receive_json() == [1]
+        assert await anext(socket.iter_json()) == [2]
+        await socket.send_json([3])
+        assert server.sent[1]["text"] == "v1 '[3]'"
 
 
 async def test_a_disconnect_is_raised_from_receive_json_too(make: Any) -> None:

@@ -1,0 +1,123 @@
+"""Ending a conversation from the middle of the pipeline, or from the runner outside of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from wspipe.judgement import check_content
+from wspipe.payload import truncate_reason
+from wspipe.state_machine import (
+    ACCEPTED,
+    CLOSE,
+    CLOSED,
+    DENIAL_BODY,
+    DENYING,
+    REJECTED,
+    UNANSWERED,
+    WAITING,
+)
+from wspipe.wire import Wire
+
+if TYPE_CHECKING:
+    from wspipe.ending import Eviction
+    from wspipe.exceptions import ConnectionRejected
+    from wspipe.types import Event
+
+
+async def close(wire: Wire, code: int, reason: str, by: object) -> None:
+    """Close from the middle: the server gets the close, the application a disconnect.
+
+    Does nothing where the conversation has ended. Where the application is just ending it, waits
+    for what comes of that.
+
+    Args:
+        wire: The conversation.
+        code: The close code.
+        reason: The reason, cut to fit.
+        by: Who closes.
+
+    Raises:
+        ProtocolError: The code may not be sent.
+    """
+    if wire.ended:
+        return
+    reason = truncate_reason(reason)
+    event: Event = {"type": CLOSE, "code": code, "reason": reason}
+    check_content("application", event, wire.situation)
+    wire.evict(code, reason, by)
+    _tell_receive(wire, "interrupt")
+    try:
+        await wire.settle()
+        if not wire.over:
+            # The eviction that stands: an earlier one whose close did not get through, or this.
+            await _send_close(wire, wire.evict(code, reason, by))
+    finally:
+        _tell_receive(wire, "resume")
+
+
+async def _send_close(wire: Wire, eviction: Eviction) -> None:
+    event: Event = {"type": CLOSE, "code": eviction.code, "reason": eviction.reason}
+    if wire.sent == DENYING:
+        event = {"type": DENIAL_BODY, "body": b"", "more_body": False}
+    then = CLOSED if wire.sent == ACCEPTED else REJECTED
+    try:
+        await wire.answer(event, then, (eviction.code, eviction.reason, eviction.by))
+    except OSError:
+        pass  # The client is gone, which the wire has noted.
+    except Exception:
+        eviction.refused = True
+        wire.ending.withdraw()
+        raise
+
+
+def _tell_receive(wire: Wire, method: Literal["interrupt", "resume"]) -> None:
+    # What waits in a receive is in the way of a close on some servers. Around this wire may be
+    # another, of a pipeline further out.
+    outer = getattr(wire.receive_end, "__self__", None)
+    end = outer.receive_end if isinstance(outer, Wire) else wire.receive_end
+    tell = getattr(end, method, None)
+    if tell is not None:
+        tell()
+
+
+async def reject(wire: Wire, rejection: ConnectionRejected) -> None:
+    """Deny the connection for a middleware whose `admit` said so; close it where accepted.
+
+    Args:
+        wire: The conversation; it is given its connect event first.
+        rejection: How to deny.
+
+    Raises:
+        ProtocolError: The rejection makes no sense, such as one with status 101.
+    """
+    if wire.received == WAITING:
+        await wire.receive()
+    if wire.over:
+        return
+    by = wire.blame if rejection.by is None else rejection.by
+    if wire.sent != UNANSWERED:
+        await close(wire, rejection.code, rejection.reason, by)
+        return
+    wire.blame = by
+    with suppress(OSError):
+        for event in rejection.events(wire.connection.scope):
+            check_content("application", event, wire.situation)
+            await wire.send(event)
+
+
+def plan_end(wire: Wire, code: int | None, by: object, *, status: int | None = None) -> None:
+    """Note how the conversation is going to end unless a stage ends it first.
+
+    So the exit callbacks, which run before, already read the truth.
+
+    Args:
+        wire: The conversation.
+        code: The close code, `None` where the server will choose.
+        by: Who ends it.
+        status: The HTTP status that is going to answer the handshake, where none did.
+    """
+    if not wire.over and not wire.ending.lost and not wire.evicted:
+        if wire.sent == UNANSWERED:
+            wire.connection.handshake_status = status
+        wire.ending.record(code, "", by, final=False)

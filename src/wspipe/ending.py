@@ -1,0 +1,140 @@
+"""How a conversation ended, and what tells so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
+
+from wspipe.exceptions import ProtocolError, WebSocketDisconnect, WSPipeException
+from wspipe.state_machine import DISCONNECT
+
+if TYPE_CHECKING:
+    from wspipe.types import Event
+
+# Who must have sent the close code of a disconnect event. The codes left out are sent by either
+# side, or by nobody (1006): for them the event does not tell. Sources: RFC 6455 section 7.4.1 (1005
+# is a close frame without a code; 1010 is only for clients) and its IANA registry (1012 to 1014).
+_CLIENT_CODES: Final = frozenset({1000, 1001, 1005, 1010, *range(3000, 5000)})
+_SERVER_CODES: Final = frozenset({1012, 1013, 1014})
+
+
+@dataclass(slots=True)
+class Eviction:
+    """A close from the middle, which takes the connection from the application.
+
+    It counts from the moment it is asked for, also where the server takes the close later, or the
+    closer gives up. Only where the server refuses it does a later one take its place.
+    """
+
+    code: int
+    reason: str
+    by: object
+    refused: bool = False
+
+    @property
+    def event(self) -> Event:
+        """What the application receives from then on."""
+        return {"type": DISCONNECT, "code": self.code, "reason": self.reason}
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a conversation ended: the first final record stays, a provisional one gives way."""
+
+    code: int | None = None
+    reason: str = ""
+    by: object = None
+    final: bool = False
+    eviction: Eviction | None = None
+    _disconnect: tuple[int, str] | None = field(default=None, repr=False)
+    _loss_code: int | None = field(default=None, repr=False)
+    _failures: tuple[Exception, ...] = field(default=(), repr=False)
+
+    @property
+    def lost(self) -> bool:
+        """Whether a send has failed because the client is gone."""
+        return self._loss_code is not None
+
+    def record(self, code: object, reason: object, by: object, *, final: bool = True) -> None:
+        """Note an end, unless a final one is noted.
+
+        Code and reason come from events that may be malformed where not strict; FastAPI, for one,
+        gives the errors of its parameters as a list.
+        """
+        if not self.final:
+            self.code = int(code) if isinstance(code, int) else None
+            self.reason = reason if isinstance(reason, str) else str(reason)
+            self.by, self.final = by, final
+
+    def withdraw(self) -> None:
+        """Take the record back, where it did not happen, and go by what is known besides."""
+        self.code, self.reason, self.by, self.final = None, "", None, False
+        if self._disconnect is not None:
+            code, reason = self._disconnect
+            self.record(code, reason, who_closed(code))
+        elif self.lost:
+            self.record(self._loss_code, "", "unknown", final=False)
+        elif self.eviction is not None and not self.eviction.refused:
+            self.record(self.eviction.code, self.eviction.reason, self.eviction.by)
+
+    def evict(self, eviction: Eviction) -> Eviction:
+        """Note that a middleware takes the connection; give the eviction that stands."""
+        if self.eviction is None or self.eviction.refused:
+            self.eviction = eviction
+            self.record(eviction.code, eviction.reason, eviction.by)
+        return self.eviction
+
+    def note_disconnect(self, event: Event) -> None:
+        """Note the end that the server tells of."""
+        code, reason = disconnect_code(event), event.get("reason") or ""
+        self._disconnect = code, reason
+        self.record(code, reason, who_closed(code))
+
+    def note_failure(self, error: Exception) -> None:
+        """Note a send that failed for no fault of the application's.
+
+        The code may still be corrected by the disconnect event that follows.
+        """
+        # The last few are enough to recognise; an application may go on sending for ever.
+        self._failures = (*self._failures[-7:], error)
+        if isinstance(error, OSError):
+            self._loss_code = error.code if isinstance(error, WebSocketDisconnect) else 1006
+            self.record(self._loss_code, "", "unknown", final=False)
+
+    def is_reported_by(self, error: BaseException) -> bool:
+        """Tell whether an exception of the application only reports that the conversation is over.
+
+        That is our own `WebSocketDisconnect`, the server's error of a failed send, a framework's
+        disconnect exception that carries the close code (1006 is what Starlette makes of a failed
+        send), and a group of nothing else.
+        """
+        if self._disconnect is None and self.eviction is None and not self._failures:
+            return False
+        if isinstance(error, BaseExceptionGroup):
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            return all(map(self.is_reported_by, group.exceptions))
+        if any(error is failure for failure in self._failures):
+            return True
+        if isinstance(error, WSPipeException):
+            return isinstance(error, WebSocketDisconnect) and not isinstance(error, ProtocolError)
+        codes = [1006]
+        if self._disconnect is not None:
+            codes.append(self._disconnect[0])
+        if self.eviction is not None:
+            codes.append(self.eviction.code)
+        return "Disconnect" in type(error).__name__ and getattr(error, "code", None) in codes
+
+
+def who_closed(code: object) -> str:
+    """Tell from a disconnect event's code which side closed, or `"unknown"` where it does not."""
+    if not isinstance(code, int):
+        return "unknown"
+    if code in _CLIENT_CODES:
+        return "client"
+    return "server" if code in _SERVER_CODES else "unknown"
+
+
+def disconnect_code(event: Event) -> int:
+    """Read the code of a disconnect event; without one it is 1005, as ASGI has it."""
+    code: int | None = event.get("code")
+    return 1005 if code is None else code

@@ -1,0 +1,92 @@
+"""`WebSocket` without stages passes its wire by: it must do just what the wire would have done."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wspipe import WebSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONNECT = {"type": "websocket.connect"}
+METHODS = ["text", "bytes", "json"]
+FAULTS = [None, None, OSError("gone"), RuntimeError("no")]
+
+texts = st.text(st.characters(exclude_categories=()), max_size=20) | st.just('{"a": [1]}')
+datas = st.binary(max_size=20) | st.just(b"[1]")
+values = st.none() | texts | datas | st.integers() | st.builds(bytearray, datas)
+from_server = st.fixed_dictionaries(
+    {"type": st.sampled_from(["websocket.receive"] * 5 + ["websocket.disconnect", "", None])},
+    optional={"text": values, "bytes": values, "code": st.just(4001)},
+)
+property_of_messages = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def indirect(*args: Any) -> WebSocket:
+    """Make a socket that finds a wrapper around its wire, so that it has to ask it."""
+    socket: WebSocket = WebSocket(*args)
+    receive, send = socket.receive, socket.send
+    socket.receive, socket.send = lambda: receive(), lambda event: send(event)  # noqa: PLW0108
+    return socket
+
+
+def both(serve: Callable[..., Any], *events: Any) -> list[tuple[WebSocket, Any]]:
+    return [serve(kind, CONNECT, *events) for kind in (WebSocket, indirect)]
+
+
+async def outcome_of(socket: WebSocket, server: Any, call: Callable[[], Any]) -> Any:
+    outcome: Any
+    try:
+        outcome = await call()
+    except Exception as error:  # noqa: BLE001 - what it is, is compared
+        outcome = type(error), str(error), type(error.__cause__)
+    ending = socket.close_code, socket.close_reason, socket.closed_by
+    return outcome, server.sent, socket.traffic, ending, socket.connection_state
+
+
+@property_of_messages
+@given(event=from_server, method=st.sampled_from(METHODS), binary=st.booleans())
+def test_it_receives_the_same(
+    runner: asyncio.Runner, serve: Any, event: Any, method: str, *, binary: bool
+) -> None:
+    async def receive(socket: WebSocket, server: Any) -> Any:
+        await socket.accept()
+        arguments = ["binary"] if binary and method == "json" else []
+        return await outcome_of(
+            socket, server, lambda: getattr(socket, f"receive_{method}")(*arguments)
+        )
+
+    direct, asked = (runner.run(receive(*made)) for made in both(serve, event))
+    assert direct == asked
+
+
+@property_of_messages
+@given(
+    data=values,
+    method=st.sampled_from([*METHODS, "data"]),
+    accepted=st.booleans(),
+    fault=st.sampled_from(FAULTS),
+)
+def test_it_sends_the_same(
+    runner: asyncio.Runner, serve: Any, data: Any, method: str, fault: Any, *, accepted: bool
+) -> None:
+    async def send(socket: WebSocket, server: Any) -> Any:
+        if accepted:
+            await socket.accept()
+            server.fault = fault
+        return await outcome_of(socket, server, lambda: getattr(socket, f"send_{method}")(data))
+
+    direct, asked = (runner.run(send(*made)) for made in both(serve))
+    assert direct == asked
