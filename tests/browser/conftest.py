@@ -80,7 +80,9 @@ class Tab:
         answer = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
-        assert "exceptionDetails" not in answer, (expression, answer["result"].get("description"))
+        details = answer.get("exceptionDetails", {})
+        problem = details.get("exception", {}).get("description") or details.get("text")
+        assert not details, f"{expression}\n{problem}"
         return answer["result"].get("value")
 
     def wait(self, condition: str) -> None:

@@ -85,6 +85,27 @@ def test_a_disconnect_shows_how_the_connection_ended(new_tab: Callable[[], Any])
     tab.wait_for_text("messages", "back again")
 
 
+def test_nothing_can_be_pressed_before_the_demo_has_said_welcome(
+    new_tab: Callable[[], Any],
+) -> None:
+    tab = new_tab()
+    tab.click("disconnect")
+    tab.wait("!document.getElementById('connect').disabled")
+    tab.evaluate(  # all in one turn, so that nothing comes in between
+        "document.getElementById('connect').click(); var held = [];"
+        "connection.socket.onmessage = (event) => held.push(event.data);"
+        "new Promise((resolve) => { connection.socket.onopen = () => resolve(); })"
+    )
+    assert tab.evaluate("document.body.dataset.state") == "connecting"
+    assert tab.evaluate("document.getElementById('flood').disabled")
+    tab.evaluate(
+        "connection.socket.onmessage = (event) => connection.take(event.data);"
+        "held.forEach((text) => connection.take(text))"
+    )
+    tab.click("flood")
+    tab.wait_for_text("flood-result", "counted 1,000 messages there")
+
+
 def test_a_stopped_demo_shows_code_1001(new_tab: Callable[[], Any], demo: Any) -> None:
     tab = new_tab()
     demo.process.terminate()
