@@ -45,7 +45,7 @@ _ALIASES = {
     "wspipe.interceptors": ("Interceptor",),
     "wspipe.serialization": ("Serializer",),
     "wspipe.types": ("ASGIApp", "Event", "Receive", "Scope", "Send"),
-    "wspipe.websocket": ("Mode",),
+    "wspipe.messages": ("Mode",),
 }
 autodoc_type_aliases = {
     name: f"{module}.{name}" for module, names in _ALIASES.items() for name in names

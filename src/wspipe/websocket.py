@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 import orjson
 from anyio import Lock
 
 from wspipe.assembly import AssembledConnection
 from wspipe.connection import empty_receive, empty_send
-from wspipe.ending import disconnect_code
-from wspipe.exceptions import (
-    ConnectionRejected,
-    ImproperlyConfiguredException,
-    WebSocketDisconnect,
-    WebSocketException,
-)
+from wspipe.exceptions import ConnectionRejected
 from wspipe.headers import HeadersInput, header_list
+from wspipe.messages import Messages, Mode, content_of, key_of
 from wspipe.payload import truncate_reason
 from wspipe.scope import Auth, User
 from wspipe.serialization import Serializer, default_serializer, encode_json, not_json
-from wspipe.state_machine import ACCEPT, CLOSE, DISCONNECT, SEND, UNANSWERED, WAITING
+from wspipe.state_machine import ACCEPT, CLOSE, SEND, UNANSWERED, WAITING
 from wspipe.tally import encoded_size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
     from wspipe.types import Event, Receive, Scope, Send
 
-T = TypeVar("T")
-
 _is_ascii = str.isascii
-
-Mode: TypeAlias = Literal["text", "binary"]
 
 
 class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
@@ -139,10 +130,10 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             WebSocketException: A frame of the other kind came (code 1003), or the disconnect
                 was received before.
         """
-        key = _key(mode)
+        key = key_of(mode)
         if not self._live_wire.answered:
             await self.accept()
-        return self._payload(await self._receive(), key)
+        return content_of(await self._receive(), key)
 
     async def receive_text(self) -> str:
         """Receive a text message: `receive_data("text")`."""
@@ -169,7 +160,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             pass
         event = wire.take(event)
         await self._end_received()
-        return self._payload(event, "text")
+        return content_of(event, "text")
 
     async def receive_bytes(self) -> bytes:
         """Receive a binary message: `receive_data("binary")`."""
@@ -194,7 +185,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             pass
         event = wire.take(event)
         await self._end_received()
-        return self._payload(event, "bytes")
+        return content_of(event, "bytes")
 
     async def receive_json(self, mode: Mode = "text") -> Any:
         """Receive a message and parse it as JSON, by orjson.
@@ -232,7 +223,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             if data is None:
                 event = wire.take(event)
                 await self._end_received()
-                data = self._payload(event, "text")
+                data = content_of(event, "text")
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:
@@ -240,11 +231,11 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
 
     def iter_text(self) -> AsyncIterator[str]:
         """Receive text messages until the conversation is over."""
-        return _Messages(self.receive_text)
+        return Messages(self.receive_text)
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
         """Receive binary messages until the conversation is over."""
-        return _Messages(self.receive_bytes)
+        return Messages(self.receive_bytes)
 
     def iter_json(self, mode: Mode = "text") -> AsyncIterator[Any]:
         """Receive JSON messages until the conversation is over.
@@ -252,7 +243,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         Args:
             mode: The kind of frame to expect.
         """
-        return _Messages(partial(self.receive_json, mode))
+        return Messages(partial(self.receive_json, mode))
 
     async def send_data(
         self, data: str | bytes, mode: Mode = "text", encoding: str = "utf-8"
@@ -269,7 +260,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             ProtocolError: The connection was closed by the application, or `data` is neither
                 text nor bytes.
         """
-        key = _key(mode)
+        key = key_of(mode)
         if key == "text" and isinstance(data, bytes):
             data = data.decode(encoding)
         elif key == "bytes" and isinstance(data, str):
@@ -356,51 +347,3 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         finally:
             if self._live_wire.ending.lost:
                 await self._end()
-
-    @overload
-    def _payload(self, event: Event, key: Literal["text"]) -> str: ...
-    @overload
-    def _payload(self, event: Event, key: Literal["bytes"]) -> bytes: ...
-    @overload
-    def _payload(self, event: Event, key: Literal["text", "bytes"]) -> str | bytes: ...
-
-    def _payload(self, event: Event, key: Literal["text", "bytes"]) -> str | bytes:
-        if event["type"] == DISCONNECT:
-            code, reason = disconnect_code(event), event.get("reason")
-            raise WebSocketDisconnect(
-                detail=f"the conversation is over: {code} {reason or ''}".rstrip(), code=code
-            )
-        data: str | bytes | None = event.get(key)
-        if data is None:
-            other = "a binary" if key == "text" else "a text"
-            expected = "text" if key == "text" else "binary"
-            raise WebSocketException(
-                detail=f"{other} frame came where {expected} was expected", code=1003
-            )
-        return data
-
-
-class _Messages(Generic[T]):
-    """Messages until the end. Not a generator, which would have to be closed after a `break`."""
-
-    __slots__ = ("_receive",)
-
-    def __init__(self, receive: Callable[[], Awaitable[T]]) -> None:
-        self._receive = receive
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> T:
-        try:
-            return await self._receive()
-        except WebSocketDisconnect:
-            raise StopAsyncIteration from None
-
-
-def _key(mode: Mode) -> Literal["text", "bytes"]:
-    if mode == "text":
-        return "text"
-    if mode == "binary":
-        return "bytes"
-    raise ImproperlyConfiguredException(detail=f"mode is 'text' or 'binary', not {mode!r}")
