@@ -99,7 +99,7 @@ class WebSocketApp:
             await self.pipeline.admit(socket)
             await self.handler(socket)
         except ConnectionRejected as rejection:
-            if socket.wire.sent != UNANSWERED:
+            if socket.wire.sent != UNANSWERED and not socket.wire.evicted:
                 raise
             await reject(socket.wire, rejection)
         await _end_returned(socket)
@@ -146,18 +146,28 @@ def _failure(by: str) -> ConnectionRejected:
 
 async def _end_returned(socket: WebSocket) -> None:
     wire = socket.wire
-    with move_on_after(CLOSE_TIMEOUT):
+    # A middleware's close that the server did not take in time gets one more chance.
+    with move_on_after(RETRY_TIMEOUT if wire.evicted else CLOSE_TIMEOUT) as scope:
         await wire.settle()
-    if wire.over or wire.ending.lost:
-        return
-    if wire.evicted:
-        # The server did not take the middleware's close in time; it gets one more chance.
-        with move_on_after(RETRY_TIMEOUT):
-            await close(wire, 1000, "", "application")
-        return
-    if wire.sent == ACCEPTED:
+        if wire.over or wire.ending.lost:
+            return
+        try:
+            await _close_returned(socket)
+        except Exception as error:
+            if error is not wire.refusal:
+                raise
+            _logger.warning("the server refused the close after the handler returned: %r", error)
+    if scope.cancelled_caught:
+        _logger.warning("the server took no close after the handler returned")
+    plan_end(wire, None, "application")
+
+
+async def _close_returned(socket: WebSocket) -> None:
+    if eviction := socket.ending.eviction:
+        await close(socket.wire, 1000, eviction.reason, eviction.by)
+    elif socket.wire.sent == ACCEPTED:
         await socket.close()
-    elif wire.sent == DENYING:
+    elif socket.wire.sent == DENYING:
         await socket.send({"type": DENIAL_BODY, "body": b"", "more_body": False})
     else:
         await socket.send_denial_response(500)
@@ -167,7 +177,9 @@ async def _end_failed(socket: WebSocket, code: int, by: str) -> None:
     wire = socket.wire
     try:
         with move_on_after(RETRY_TIMEOUT if wire.evicted else CLOSE_TIMEOUT, shield=True):
-            if wire.sent == UNANSWERED and not wire.evicted:
+            if eviction := wire.ending.eviction:
+                await close(wire, 1000, eviction.reason, eviction.by)
+            elif wire.sent == UNANSWERED:
                 await reject(wire, _failure(by))
             else:
                 await close(wire, code, "", by)

@@ -11,7 +11,7 @@ from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.judgement import kind_of
 from wspipe.pipeline import Pipeline
 from wspipe.scope import Auth, User
-from wspipe.state_machine import ACCEPT, DISCONNECTED, UNANSWERED
+from wspipe.state_machine import ACCEPT, UNANSWERED
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,9 +33,11 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
     """
 
     __slots__ = (
+        "_accepting",
+        "_admitted",
         "_chain",
+        "_connecting",
         "_ends",
-        "_handshake",
         "_live_wire",
         "_receive",
         "_send",
@@ -45,6 +47,8 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
     """The pipeline that the class is assembled from, its wire stage included."""
     runs_itself: ClassVar[bool] = True
     """Whether the end of the connection runs here, because no wspipe runner does it."""
+    passes_by: ClassVar[tuple[bool, bool]] = (False, False)
+    """Whether the class, receiving and sending, passes its wire by where no stage wraps it."""
 
     def __init_subclass__(cls, *, pipeline: Middleware | None = None, **kwargs: Any) -> None:
         """Take the pipeline of the subclass.
@@ -59,14 +63,23 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
                 detail=f"give the pipeline as class {cls.__name__}(..., pipeline=...), "
                 "not as an attribute in its body"
             )
+        for name in ("receive", "send"):
+            if name in cls.__dict__:
+                raise ImproperlyConfiguredException(
+                    detail=f"{cls.__name__}.{name} would hide the pipeline; "
+                    f"wrap what super().{name}_wrapper() gives instead"
+                )
         if pipeline is not None:
             cls.pipeline = Pipeline(pipeline).with_wire(strict=True)
 
     def __init__(
         self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
     ) -> None:
+        self._chain = self._ends = receive, send
         super().__init__(scope, receive, send)
-        self._handshake: Lock | None = None
+        self._connecting: Lock | None = None
+        self._accepting: Lock | None = None
+        self._admitted = False
         self._chain = self.pipeline(self, receive, send)
         self._live_wire = self.wire
         self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
@@ -83,10 +96,7 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
     @receive.setter
     def receive(self, receive: Receive) -> None:
         self._receive = receive
-        if self._wire is not None:
-            bare = self._chain[0] == self._wire.receive
-            self._wire.bare_receive = bare and receive is self._ends[0]
-            self._wire.update_open()
+        self._look_for_stages()
 
     @property
     def send(self) -> Send:
@@ -96,10 +106,18 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
     @send.setter
     def send(self, send: Send) -> None:
         self._send = send
-        if self._wire is not None:
-            bare = self._chain[1] == self._wire.send
-            self._wire.bare_send = bare and send is self._ends[1]
-            self._wire.update_open()
+        self._look_for_stages()
+
+    def _look_for_stages(self) -> None:
+        wire = self._wire
+        if wire is not None:
+            receives, sends = self.passes_by
+            wire.let_pass(
+                receive=receives
+                and self._receive is self._ends[0]
+                and self._chain[0] == wire.receive,
+                send=sends and self._send is self._ends[1] and self._chain[1] == wire.send,
+            )
 
     def receive_wrapper(self, receive: Receive) -> Receive:
         """Give the receive side of the class's pipeline around `receive`.
@@ -144,23 +162,24 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         try:
             return await self._chain[0]()
         finally:
-            await self._end_received()
+            if not self._live_wire.open:
+                await self._end_if_over()
 
     async def _send_to_end(self, event: Event) -> None:
-        wire = self._live_wire
-        if wire.sent == UNANSWERED and kind_of(event) == ACCEPT:
+        if not self._admitted and self._live_wire.sent == UNANSWERED and kind_of(event) == ACCEPT:
             await self._admit()
         try:
             await self._chain[1](event)
         finally:
-            if wire.ended or wire.ending.lost:
-                await self._end()
+            await self._end_if_over()
 
-    async def _end_received(self) -> None:
+    async def _end_if_over(self) -> None:
         wire = self._live_wire
-        # While a middleware is closing, the end is for it to run, once it knows what came of it.
-        if not wire.open and (
-            wire.received == DISCONNECTED or (wire.evicted and not wire.answering)
+        # While a close is on its way, the end waits until it is known what becomes of it.
+        if (
+            wire.ended
+            or wire.ending.lost
+            or (wire.evicted and not wire.closing and not wire.answering)
         ):
             await self._end()
 
@@ -179,3 +198,4 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
             await reject(self._live_wire, rejection)
             await self._end()
             raise
+        self._admitted = True

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
-from wspipe.exceptions import ProtocolError, WebSocketDisconnect, WSPipeException
+from wspipe.exceptions import (
+    ClientDisconnected,
+    ProtocolError,
+    WebSocketDisconnect,
+    WSPipeException,
+)
 from wspipe.state_machine import DISCONNECT
 
 if TYPE_CHECKING:
@@ -22,8 +27,8 @@ _SERVER_CODES: Final = frozenset({1012, 1013, 1014})
 class Eviction:
     """A close from the middle, which takes the connection from the application.
 
-    It counts from the moment it is asked for, also where the server takes the close later, or the
-    closer gives up. Only where the server refuses it does a later one take its place.
+    It counts from the moment it is asked for, also where the server takes the close later or never.
+    Only where the server refuses it does a later one take its place.
     """
 
     code: int
@@ -35,6 +40,11 @@ class Eviction:
     def event(self) -> Event:
         """What the application receives from then on."""
         return {"type": DISCONNECT, "code": self.code, "reason": self.reason}
+
+    @property
+    def error(self) -> ClientDisconnected:
+        """What its sends raise from then on."""
+        return ClientDisconnected(detail="a middleware closed the connection", code=self.code)
 
 
 @dataclass(slots=True)
@@ -69,13 +79,16 @@ class Ending:
     def withdraw(self) -> None:
         """Take the record back, where it did not happen, and go by what is known besides."""
         self.code, self.reason, self.by, self.final = None, "", None, False
-        if self._disconnect is not None:
+        eviction = self.eviction
+        if eviction is not None and not eviction.refused and not self.lost:
+            self.record(eviction.code, eviction.reason, eviction.by)
+        elif self._disconnect is not None:
             code, reason = self._disconnect
             self.record(code, reason, who_closed(code))
         elif self.lost:
             self.record(self._loss_code, "", "unknown", final=False)
-        elif self.eviction is not None and not self.eviction.refused:
-            self.record(self.eviction.code, self.eviction.reason, self.eviction.by)
+        elif eviction is not None:
+            self.record(eviction.code, eviction.reason, eviction.by, final=False)
 
     def evict(self, eviction: Eviction) -> Eviction:
         """Note that a middleware takes the connection; give the eviction that stands."""
@@ -97,7 +110,7 @@ class Ending:
         """
         # The last few are enough to recognise; an application may go on sending for ever.
         self._failures = (*self._failures[-7:], error)
-        if isinstance(error, OSError):
+        if is_loss(error):
             self._loss_code = error.code if isinstance(error, WebSocketDisconnect) else 1006
             self.record(self._loss_code, "", "unknown", final=False)
 
@@ -123,6 +136,16 @@ class Ending:
         if self.eviction is not None:
             codes.append(self.eviction.code)
         return "Disconnect" in type(error).__name__ and getattr(error, "code", None) in codes
+
+
+def is_loss(error: BaseException) -> bool:
+    """Tell whether a server's error says that the client is gone.
+
+    It is an `OSError`, as ASGI has it, save for Daphne, which lets Autobahn's own error through.
+    """
+    kind = type(error)
+    autobahn = (kind.__module__, kind.__name__) == ("autobahn.exception", "Disconnected")
+    return autobahn or isinstance(error, OSError)
 
 
 def who_closed(code: object) -> str:

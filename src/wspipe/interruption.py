@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wspipe.state_machine import DISCONNECT
 
+KEY = "wspipe.interruptible_receive"
+"""Where the scope has it, for the pipelines that lie further in."""
+
 if TYPE_CHECKING:
     from wspipe.types import Event, Receive
 
@@ -55,5 +58,5 @@ class InterruptibleReceive:
     def interrupt(self) -> None:
         """End the receives that wait; they return at `resume`."""
         self._interrupted = True
-        for task in self._waiting:
-            task.cancel()
+        while self._waiting:  # each once, though several may close at the same time
+            self._waiting.pop().cancel()

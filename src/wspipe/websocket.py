@@ -6,10 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 import orjson
-from anyio import Lock
+from anyio import Lock, get_current_task
 
 from wspipe.assembly import AssembledConnection
-from wspipe.connection import empty_receive, empty_send
 from wspipe.exceptions import ConnectionRejected
 from wspipe.headers import HeadersInput, header_list
 from wspipe.messages import Messages, Mode, content_of, key_of
@@ -22,7 +21,7 @@ from wspipe.tally import encoded_size
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from wspipe.types import Event, Receive, Scope, Send
+    from wspipe.types import Event
 
 _is_ascii = str.isascii
 
@@ -39,13 +38,18 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         send: Takes an event to the server.
     """
 
-    __slots__ = ("_overrides_text",)
+    __slots__ = ()
 
-    def __init__(
-        self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
-    ) -> None:
-        super().__init__(scope, receive, send)
-        self._overrides_text = type(self).receive_text is not WebSocket.receive_text
+    passes_by = (True, True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """See whether the subclass has a method of its own where others would pass it by."""
+        super().__init_subclass__(**kwargs)
+        cls.passes_by = (
+            cls.receive_data is WebSocket.receive_data
+            and cls.receive_text is WebSocket.receive_text,
+            cls.send_data is WebSocket.send_data,
+        )
 
     async def accept(
         self, subprotocols: str | None = None, headers: HeadersInput | None = None
@@ -62,12 +66,11 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         wire = self._live_wire
         if wire.answered or wire.over:
             return
+        await self._take_connect()
         # Two tasks may come here at once, each before its first message.
-        if self._handshake is None:
-            self._handshake = Lock()
-        async with self._handshake:
-            if wire.received == WAITING:
-                await self._receive()
+        if self._accepting is None:
+            self._accepting = Lock()
+        async with self._accepting:
             if wire.sent == UNANSWERED and not wire.over:
                 await self._send(
                     {"type": ACCEPT, "subprotocol": subprotocols, "headers": header_list(headers)}
@@ -91,7 +94,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             try:
                 await super().close(code, reason, by=by)
             finally:
-                await self._end()
+                await self._end_if_over()
         else:
             await self._send({"type": CLOSE, "code": code, "reason": truncate_reason(reason or "")})
 
@@ -107,10 +110,18 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             headers: The headers of the response.
             body: Its body; text is sent as UTF-8.
         """
-        if self._live_wire.received == WAITING:
-            await self._receive()
+        await self._take_connect()
         for event in ConnectionRejected(status, headers, body).events(self.scope):
             await self._send(event)
+
+    async def _take_connect(self) -> None:
+        if self._connecting is None:
+            self._connecting = Lock()
+        elif self._connecting.statistics().owner == get_current_task():
+            return  # a stage answers already when it sees the connect
+        async with self._connecting:
+            if self._live_wire.received == WAITING:
+                await self._receive()
 
     @overload
     async def receive_data(self, mode: Literal["text"]) -> str: ...
@@ -159,7 +170,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         except (KeyError, TypeError, UnicodeEncodeError):
             pass
         event = wire.take(event)
-        await self._end_received()
+        await self._end_if_over()
         return content_of(event, "text")
 
     async def receive_bytes(self) -> bytes:
@@ -184,7 +195,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         except (KeyError, TypeError):
             pass
         event = wire.take(event)
-        await self._end_received()
+        await self._end_if_over()
         return content_of(event, "bytes")
 
     async def receive_json(self, mode: Mode = "text") -> Any:
@@ -201,7 +212,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         wire = self._live_wire
         receive = wire.direct_receive
         data: Any
-        if receive is None or mode != "text" or self._overrides_text:
+        if receive is None or mode != "text":
             data = await (self.receive_text() if mode == "text" else self.receive_data(mode))
         else:
             # What `receive_text` does, without its coroutine.
@@ -222,7 +233,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 pass
             if data is None:
                 event = wire.take(event)
-                await self._end_received()
+                await self._end_if_over()
                 data = content_of(event, "text")
         try:
             return orjson.loads(data)
@@ -283,14 +294,14 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             traffic = wire.traffic
             traffic.messages_sent += 1
             traffic.bytes_sent += len(data)
-        elif type(data) is str and (size := encoded_size(data)) is not None:
+        elif send is not None and type(data) is str and (size := encoded_size(data)) is not None:
             await self._send_direct({"type": "websocket.send", "text": data}, size)
         else:
             await self.send_data(data, "text", encoding)
 
     def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> Coroutine[Any, Any, None]:
         """Send a binary message: `send_data(data, "binary", encoding)`."""
-        if type(data) is bytes:
+        if self._live_wire.direct_send is not None and type(data) is bytes:
             return self._send_direct({"type": "websocket.send", "bytes": data}, len(data))
         return self.send_data(data, "binary", encoding)
 
@@ -298,8 +309,6 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         wire = self._live_wire
         send = wire.direct_send
         if send is None:
-            if not self._live_wire.answered:
-                await self.accept()
             await self._send(event)
             return
         # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
@@ -311,6 +320,12 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         traffic = wire.traffic
         traffic.messages_sent += 1
         traffic.bytes_sent += size
+
+    async def _send_failed(self, error: Exception) -> None:
+        try:
+            self._live_wire.fail(error)
+        finally:
+            await self._end_if_over()
 
     def send_json(
         self,
@@ -340,10 +355,3 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         if encoding == "utf-8":
             return self.send_data(encoded, mode)
         return self.send_data(encoded.decode(), mode, encoding)
-
-    async def _send_failed(self, error: Exception) -> None:
-        try:
-            self._live_wire.fail(error)
-        finally:
-            if self._live_wire.ending.lost:
-                await self._end()

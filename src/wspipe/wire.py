@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import Event as Signal
 from anyio.lowlevel import checkpoint
 
-from wspipe.ending import Eviction
+from wspipe.ending import Eviction, is_loss
 from wspipe.exceptions import ClientDisconnected, WebSocketDisconnect, WebSocketException
 from wspipe.judgement import Situation, judge, kind_of
 from wspipe.state_machine import (
@@ -16,6 +16,7 @@ from wspipe.state_machine import (
     ACCEPTED,
     CLOSE,
     CLOSED,
+    CONNECT,
     CONNECTED,
     DENIAL_BODY,
     DENIAL_START,
@@ -46,21 +47,24 @@ class Wire:
     `receive_end` and `send_end` are the server's, looked up at each event, so that they may be
     bound after the pipeline was composed. `open` is true while messages may flow both ways: for
     them the table needs no look-up. `direct_receive` and `direct_send` are the server's while the
-    conversation is open, for whoever has said with `bare_receive` and `bare_send` that no stage
-    stands between, and that it checks and counts by itself.
+    conversation is open, for whoever has said that no stage stands between, and that it checks and
+    counts by itself: see `let_pass`.
 
     An answer is an event that moves the application's side, such as an accept or a close. The
     server gets one at a time. `sent` moves when it gets one, so that what no longer fits is refused
-    meanwhile, and moves back where the server does not take it.
+    meanwhile, and moves back where the server does not take it, unless the client is gone.
+    `refusal` is what the server last raised for one. `closing` counts those who are closing from
+    the middle: see `wspipe.closing`.
     """
 
     __slots__ = (
+        "_bare_receive",
+        "_bare_send",
         "_settled",
         "answered",
         "answering",
-        "bare_receive",
-        "bare_send",
         "blame",
+        "closing",
         "connection",
         "direct_receive",
         "direct_send",
@@ -69,6 +73,7 @@ class Wire:
         "open",
         "receive_end",
         "received",
+        "refusal",
         "send_end",
         "sent",
         "strict",
@@ -82,15 +87,17 @@ class Wire:
         self.sent: str = UNANSWERED
         self.answering = False
         self.answered = False
-        self.bare_receive = False
-        self.bare_send = False
+        self.closing = 0
         self.strict = strict
         self.connection = connection
         self.traffic = connection.traffic
         self.ending: Ending = connection.ending
         self.blame: object = "application"
         self.handshake_callbacks: list[Callable[[Event], None]] = []
+        self.refusal: BaseException | None = None
         self._settled: Signal | None = None
+        self._bare_receive = False
+        self._bare_send = False
         self.send_end = send
         self.bind_receive(receive)
 
@@ -98,15 +105,21 @@ class Wire:
         """Take the server's receive."""
         self.receive_end = receive
         if type(getattr(receive, "__self__", None)).__module__ == "granian._granian":
-            from wspipe.interruption import InterruptibleReceive  # noqa: PLC0415 - see there
+            from wspipe.interruption import KEY, InterruptibleReceive  # noqa: PLC0415 - see there
 
-            self.receive_end = InterruptibleReceive(receive)
-        self.update_open()
+            self.receive_end = self.connection.scope[KEY] = InterruptibleReceive(receive)
+        self._update_open()
 
     def bind_send(self, send: Send) -> None:
         """Take the server's send."""
         self.send_end = send
-        self.update_open()
+        self._update_open()
+
+    def let_pass(self, *, receive: bool, send: bool) -> None:
+        """Say for each direction whether the wire may be passed by."""
+        self._bare_receive = receive
+        self._bare_send = send
+        self._update_open()
 
     @property
     def over(self) -> bool:
@@ -134,6 +147,10 @@ class Wire:
         if not self.open:
             if self.ending.eviction is not None:
                 await checkpoint()  # for an application that receives on and on
+                if self.received == WAITING:
+                    # It has to have this before a disconnect, and the server need not be asked.
+                    self.received = CONNECTED
+                    return {"type": CONNECT}
                 return self.ending.eviction.event
             if self.strict and self.received == DISCONNECTED:
                 raise WebSocketException(
@@ -146,7 +163,7 @@ class Wire:
         """Check and count an event from the server; give what the application is to have."""
         size = plain_size(event, RECEIVE) if self.open else None
         if size is None:
-            if self.ending.eviction is not None:
+            if self.ending.eviction is not None and self.received != WAITING:
                 if kind_of(event) == DISCONNECT:
                     self._note_disconnect(event)
                 return self.ending.eviction.event
@@ -154,7 +171,7 @@ class Wire:
             if then is None:
                 return event
             self.received = then
-            self.update_open()
+            self._update_open()
             if event["type"] == DISCONNECT:
                 self._note_disconnect(event)
             if event["type"] != RECEIVE:
@@ -186,14 +203,13 @@ class Wire:
             traffic.bytes_sent += size
 
     async def _judge_in_turn(self, event: Event) -> str | None:
-        """Judge an event; one that is an answer again, once another answer is settled."""
-        self._check_sendable()
-        then = self._next_state(event)
-        while self.answering and then not in {None, self.sent}:
-            await self.settle()
+        """Judge an event; an answer again, once one that is on its way is settled."""
+        while True:
             self._check_sendable()
             then = self._next_state(event)
-        return then
+            if not self.answering or then in {None, self.sent}:
+                return then
+            await self.settle()
 
     async def _answer_for_the_application(self, event: Event, then: str) -> None:
         ending = None
@@ -218,10 +234,7 @@ class Wire:
 
     def _check_sendable(self) -> None:
         if self.ending.eviction is not None:
-            raise ClientDisconnected(
-                detail="send() after a middleware closed the connection",
-                code=self.ending.eviction.code,
-            )
+            raise self.ending.eviction.error
         if self.strict and self.received == DISCONNECTED:
             raise ClientDisconnected(
                 detail="send() after websocket.disconnect: the conversation is over",
@@ -232,14 +245,18 @@ class Wire:
         """Take note of a send that failed.
 
         Raises:
-            ClientDisconnected: When strict, in place of the server's own error, where it only says
-                that the conversation is over.
+            ClientDisconnected: When strict, in place of the server's own error, where the client
+                is gone or a middleware has closed.
         """
-        if self.ending.eviction is None and not isinstance(error, OSError):
+        eviction = self.ending.eviction
+        if eviction is None and not is_loss(error):
             return
         self.ending.note_failure(error)
-        if self.strict and not isinstance(error, WebSocketDisconnect):
-            raise ClientDisconnected(detail=f"the client is gone: {error}", code=1006) from error
+        if not self.strict or isinstance(error, WebSocketDisconnect):
+            return
+        if eviction is not None:
+            raise eviction.error from error
+        raise ClientDisconnected(detail=f"the client is gone: {error}", code=1006) from error
 
     async def settle(self) -> None:
         """Wait until the server has dealt with the answer that it is being given, if any."""
@@ -259,32 +276,32 @@ class Wire:
             ending: Code, reason and author of the end that it makes.
         """
         before, self.sent, self.answering = self.sent, then, True
-        self.update_open()
+        self._update_open()
         if ending is not None:
             self.ending.record(*ending)
         try:
             await self.send_end(event)
         except BaseException as error:
-            if isinstance(error, OSError):
+            if isinstance(error, Exception) and is_loss(error):
                 self.ending.note_failure(error)
             else:
-                self.sent = before
+                self.sent, self.refusal = before, error
             if ending is not None:
                 self.ending.withdraw()
             raise
         finally:
             self.answering = False
-            self.update_open()
+            self._update_open()
             if self._settled is not None:
                 self._settled.set()
                 self._settled = None
-        if not self.answered and event["type"] in {ACCEPT, CLOSE, DENIAL_START}:
+        if before == UNANSWERED:
             self._note_handshake(event)
 
     def evict(self, code: int, reason: str, by: object) -> Eviction:
         """Take the connection from the application; give the eviction that stands."""
         eviction = self.ending.evict(Eviction(code, reason, by))
-        self.update_open()
+        self._update_open()
         return eviction
 
     def _note_disconnect(self, event: Event) -> None:
@@ -294,22 +311,21 @@ class Wire:
     def _judge(self, sender: Sender, event: Event) -> str | None:
         return judge(sender, event, self.situation, strict=self.strict)
 
-    def update_open(self) -> None:
-        """Set `open`, after a change of what it depends on."""
+    def _update_open(self) -> None:
         self.open = (
             self.received == CONNECTED
             and self.sent == ACCEPTED
             and self.answered
             and self.ending.eviction is None
         )
-        self.direct_receive = self.receive_end if self.open and self.bare_receive else None
-        self.direct_send = self.send_end if self.open and self.bare_send else None
+        self.direct_receive = self.receive_end if self.open and self._bare_receive else None
+        self.direct_send = self.send_end if self.open and self._bare_send else None
 
     def _note_handshake(self, event: Event) -> None:
         statuses = {ACCEPT: 101, CLOSE: 403, DENIAL_START: event.get("status")}
         self.connection.handshake_status = statuses[event["type"]]
         self.answered = True
-        self.update_open()
+        self._update_open()
         for callback in self.handshake_callbacks:
             try:
                 callback(event)

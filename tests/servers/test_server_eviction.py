@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.servers.conftest import Visit
+    from tests.servers.conftest import Server, Visit
 
 pytestmark = pytest.mark.asyncio
 
 
-async def test_a_close_from_another_task_ends_a_waiting_receive(visit: Visit) -> None:
+@pytest.mark.parametrize("style", ["handlers", "plain", "nested"])
+async def test_a_close_from_another_task_ends_a_waiting_receive(server: Server, style: str) -> None:
+    visit = server.visit(style)
     async with asyncio.timeout(15), visit.connect("echo") as client:
         await client.send("hello")
         await client.recv()
         # From here on the application waits in receive.
-        await visit.server.control("evict with 4003", visit.name)
-        await client.wait_closed()
+        async with asyncio.timeout(4):  # well within what a middleware waits for its close
+            await visit.server.control("evict with 4003", visit.name)
+            await client.wait_closed()
     # Daphne sends no reason (WebSocketProtocol.serverClose takes the code only).
     seen = {"daphne": (4003, "")}
     expected = seen.get(visit.server.name, (4003, "go away"))

@@ -24,7 +24,7 @@ from wspipe.testing import ConnectionDenied, connect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wspipe import ASGIApp, Middleware, Receive, Scope, Send
+    from wspipe import ASGIApp, Event, Middleware, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
 
@@ -174,3 +174,68 @@ async def test_a_rejection_that_names_somebody_keeps_the_name() -> None:
     with pytest.raises(ConnectionRejected) as raised:
         await Pipeline(Gate("1", error=rejection)).admit(ASGIConnection({}))
     assert raised.value.by == "somebody"
+
+
+@dataclass(frozen=True)
+class Early(Composable):
+    """Closes before the application has seen anything; and rejects then, where told to."""
+
+    rejects: bool = False
+
+    def __call__(self, _: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        return receive, send
+
+    async def admit(self, connection: ASGIConnection) -> None:
+        await connection.close(1013, "draining", by=self)
+        if self.rejects:
+            raise ConnectionRejected(403)
+
+
+@pytest.mark.parametrize("outer", [True, False], ids=["around", "inside"])
+async def test_a_close_before_the_connect_is_heard_after_it(*, outer: bool) -> None:
+    heard: list[str] = []
+    ends: list[tuple[Any, ...]] = []
+
+    async def plain(_: Scope, receive: Receive, __: Send) -> None:
+        heard.extend([(await receive())["type"], (await receive())["type"]])
+
+    async def handler(socket: WebSocket) -> None:
+        heard.extend([(await socket.receive())["type"], (await socket.receive())["type"]])
+
+    guards = Watch(ends) | Early()
+    app = PipelineMiddleware(plain, guards) if outer else websocket_app(handler, pipeline=guards)
+    for served in (app, PipelineMiddleware(app)):
+        with pytest.raises(ConnectionDenied) as denied:
+            async with connect(served):
+                pass
+        assert (denied.value.status, denied.value.code) == (403, 1013)
+    assert heard == ["websocket.connect", "websocket.disconnect"] * 2
+    assert ends == [(Early(), None, 403)] * 2
+
+
+@pytest.mark.parametrize("kind", [in_a_websocket_app, in_a_websocket_class])
+async def test_a_rejection_after_a_close_is_no_error_either(kind: Any) -> None:
+    notes: list[str] = []
+    ends: list[tuple[Any, ...]] = []
+    with pytest.raises(ConnectionDenied) as denied:
+        async with connect(kind(Watch(ends) | Early(rejects=True), notes)):
+            pass
+    assert denied.value.code == 1013
+    assert notes == []
+    assert ends == [(Early(rejects=True), None, 403)]
+
+
+async def test_a_connect_that_never_comes_does_not_hold_up_the_denial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wspipe.closing.CONNECT_TIMEOUT", 0.01)
+    sent: list[Event] = []
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    gate = Gate("1", error=ConnectionRejected(403))
+    app = PipelineMiddleware(websocket_app(WebSocket.accept), gate)
+    with anyio.fail_after(5):
+        await app({"type": "websocket"}, anyio.sleep_forever, send)
+    assert [event["type"] for event in sent] == ["websocket.close"]

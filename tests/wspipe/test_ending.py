@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from autobahn.exception import Disconnected
 
 from wspipe.closing import plan_end
 from wspipe.ending import Ending, disconnect_code, who_closed
+from wspipe.exceptions import ClientDisconnected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,3 +169,17 @@ async def test_a_plan_does_not_hide_that_the_client_was_lost(
     assert (bench.connection.close_code, bench.connection.closed_by) == (1006, "unknown")
     assert bench.connection.connection_state == "disconnect"
     assert bench.connection.handshake_status == 101
+
+
+@pytest.mark.anyio
+async def test_autobahns_error_says_that_the_client_is_gone(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = await make_bench(strict=True).open()
+    bench.server.fault = Disconnected("connection lost")
+    with pytest.raises(ClientDisconnected, match="the client is gone: connection lost"):
+        await bench.send({"type": "websocket.send", "text": "hello"})
+    with pytest.raises(ClientDisconnected):
+        await bench.send({"type": "websocket.close"})
+    assert bench.ending == (1006, "", "unknown")
+    assert bench.connection.ending.is_reported_by(bench.server.fault)

@@ -21,6 +21,7 @@ class Protocol:
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.lock = asyncio.Lock()
+        self.lock_sends = asyncio.Lock()
         self.sent: list[Event] = []
 
     async def receive(self) -> Event:
@@ -29,7 +30,7 @@ class Protocol:
 
     async def send(self, event: Event) -> None:
         if event["type"] == "websocket.close":
-            async with self.lock:
+            async with self.lock, self.lock_sends:
                 self.sent.append(event)
 
 
@@ -58,6 +59,34 @@ async def test_a_close_from_the_middle_ends_the_receive_that_waits() -> None:
     assert [event["code"] for event in protocol.sent] == [4003]
     assert (socket.close_code, socket.closed_by) == (4003, "operator")
     assert task.cancelling() == 0
+
+
+async def test_several_closes_at_once_end_the_receive_once() -> None:
+    protocol, socket = await connected()
+    task = await waiting(socket.receive_text())
+    async with asyncio.timeout(2):
+        await asyncio.gather(socket.close(4003, by="one"), socket.close(4004, by="another"))
+        with pytest.raises(WebSocketDisconnect) as caught:
+            await task
+    assert caught.value.code == 4003
+    assert [event["code"] for event in protocol.sent] == [4003]
+    assert task.cancelling() == 0
+
+
+async def test_a_closer_that_gives_up_leaves_the_receive_to_the_others() -> None:
+    protocol, socket = await connected()
+    task = await waiting(socket.receive_text())
+    async with asyncio.timeout(2):
+        await protocol.lock_sends.acquire()
+        first = await waiting(socket.close(4003, by="one"))
+        await waiting(asyncio.wait_for(socket.close(4004, by="another"), 0.001))
+        await asyncio.sleep(0.01)
+        assert not task.done(), "the server has no close yet"
+        protocol.lock_sends.release()
+        await first
+        with pytest.raises(WebSocketDisconnect):
+            await task
+    assert [event["code"] for event in protocol.sent] == [4003]
 
 
 async def test_it_ends_the_receive_of_wait_for_too() -> None:

@@ -153,7 +153,11 @@ class Walk(RuleBasedStateMachine):
         model, inbox = self.model, self.bench.server.inbox
         inbox.append(event)
         legal = model.may_server()
-        if model.evicted:
+        if model.evicted and not model.connected and not model.disconnected:
+            assert self.outcome(self.bench.receive()) == {"type": "websocket.connect"}
+            assert inbox, "the server was asked although the application is out"
+            model.connected = model.announced = True
+        elif model.evicted:
             code, reason = model.evicted
             disconnect = {"type": "websocket.disconnect", "code": code, "reason": reason}
             assert self.outcome(self.bench.receive()) == disconnect

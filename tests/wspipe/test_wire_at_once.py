@@ -9,7 +9,7 @@ import pytest
 
 from wspipe import WebSocket
 from wspipe.closing import close
-from wspipe.exceptions import ClientDisconnected, ProtocolError, WebSocketDisconnect
+from wspipe.exceptions import ClientDisconnected, ProtocolError, SentAfterClose, WebSocketDisconnect
 from wspipe.testing import websocket_scope
 
 if TYPE_CHECKING:
@@ -84,11 +84,14 @@ async def test_the_close_that_came_first_is_the_only_one(
     async with Held(bench.server) as held:
         await held.begin("first", lambda: bench.send(CLOSE))
         await held.begin("guard", evict(bench))
-        assert await bench.receive() == OUT
         assert "guard" not in held.outcomes
     assert held.outcomes == {"first": None, "guard": None}
     assert bench.server.offered == [CLOSE]
     assert bench.ending == (4000, "", "application")
+    late = {"type": "websocket.receive", "text": "late"}
+    assert await bench.hear(late) is late
+    with pytest.raises(SentAfterClose):
+        await bench.send(TEXT)
 
 
 @pytest.mark.parametrize("sent", ["unanswered", "accepted", "denying"])
@@ -112,7 +115,7 @@ async def test_where_the_first_is_cancelled_the_middlewares_goes_out(
 
 
 @either_way
-async def test_where_the_first_is_refused_the_middlewares_goes_out_and_it_is_no_fault(
+async def test_where_the_first_is_refused_the_middlewares_goes_out(
     make_bench: Callable[..., Bench], *, strict: bool
 ) -> None:
     bench = await make_bench(strict=strict).open()
@@ -122,10 +125,7 @@ async def test_where_the_first_is_refused_the_middlewares_goes_out_and_it_is_no_
         await held.begin("guard", evict(bench))
     assert bench.server.taken == [GUARDS]
     assert bench.ending == (1008, "policy", GUARD)
-    outcome = held.outcomes["first"]
-    assert outcome is not None
-    assert outcome.__cause__ is refusal if strict else outcome is refusal
-    assert bench.connection.ending.is_reported_by(outcome)
+    assert held.outcomes == {"first": refusal, "guard": None}
 
 
 async def test_a_middleware_that_does_not_wait_for_it_has_closed_all_the_same(
@@ -140,6 +140,7 @@ async def test_a_middleware_that_does_not_wait_for_it_has_closed_all_the_same(
         held.first.cancel()
     assert bench.server.taken == []
     assert bench.ending == (1008, "policy", GUARD)
+    assert await bench.receive() == OUT
     await close(bench.wire, 1011, "", "the runner")
     assert bench.server.taken == [GUARDS]
     assert bench.ending == (1008, "policy", GUARD)
@@ -155,6 +156,19 @@ async def test_a_client_that_leaves_after_a_close_that_was_given_up_did_not_end_
         with anyio.move_on_after(0):
             await bench.connection.close(1008, "policy", by=GUARD)
     assert held.outcomes == {"receive": None}
+    assert bench.ending == (1008, "policy", GUARD)
+
+
+async def test_a_client_that_leaves_while_a_middleware_closes_did_not_end_it(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = await make_bench().open()
+    async with Held(bench.server) as held:
+        await held.begin("first", evict(bench))
+        bench.wire.take({"type": "websocket.disconnect", "code": 1001, "reason": "away"})
+        held.first.cancel()
+        await anyio.wait_all_tasks_blocked()
+    assert bench.server.taken == []
     assert bench.ending == (1008, "policy", GUARD)
 
 
@@ -175,7 +189,7 @@ async def test_a_second_middleware_waits_for_what_becomes_of_the_first(
     second = {"type": "websocket.close", "code": 4002, "reason": ""}
     assert bench.server.offered == ([GUARDS, second] if refused else [GUARDS])
     expected = (1008, "policy", GUARD) if fault is None else (1006, "", "unknown")
-    assert bench.ending == ((None, "", None) if refused else expected)
+    assert bench.ending == ((4002, "", "second") if refused else expected)
 
 
 # A middleware closes while the application's accept is on its way.
@@ -210,6 +224,25 @@ async def test_a_middleware_that_does_not_wait_for_the_accept_has_closed_all_the
     assert await bench.receive() == OUT
 
 
+async def test_two_closes_wait_for_the_accept_and_then_for_each_other(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = await make_bench().reach("connected", "unanswered")
+    accepting, closing = anyio.Event(), anyio.Event()
+    async with Held(bench.server) as held:
+        bench.server.hold = accepting
+        await held.begin("first", lambda: bench.send(ACCEPT))
+        await held.begin("guard", evict(bench))
+        await held.begin("second", lambda: close(bench.wire, 4002, "", "second"))
+        bench.server.hold = closing
+        accepting.set()
+        await anyio.wait_all_tasks_blocked()
+        assert held.outcomes == {"first": None}
+        assert bench.server.offered == [ACCEPT, GUARDS]
+        closing.set()
+    assert bench.server.taken == [ACCEPT, GUARDS]
+
+
 @pytest.mark.parametrize("answer", [ACCEPT, START], ids=["accept", "denial"])
 @pytest.mark.parametrize("how", ["refused", "cancelled"])
 @either_way
@@ -239,7 +272,7 @@ async def test_where_both_fail_nothing_was_answered(make_bench: Callable[..., Be
     assert held.outcomes == {"first": bench.server.fault, "guard": bench.server.fault}
     assert bench.wire.sent == "unanswered"
     assert bench.connection.handshake_status is None
-    assert bench.ending == (None, "", None)
+    assert bench.ending == (1008, "", GUARD)
 
 
 # Two tasks of the application.
@@ -304,7 +337,9 @@ async def test_a_message_that_the_close_cuts_off_is_no_fault(
     outcome = held.outcomes["first"]
     assert outcome is not None
     assert outcome.__cause__ is refusal if strict else outcome is refusal
-    assert isinstance(outcome, ClientDisconnected) is strict
+    if strict:
+        assert isinstance(outcome, ClientDisconnected)
+        assert (outcome.code, outcome.detail) == (1008, "a middleware closed the connection")
     assert bench.connection.ending.is_reported_by(outcome)
     assert not bench.connection.ending.is_reported_by(RuntimeError("a bug"))
     assert bench.ending == (1008, "policy", GUARD)
@@ -373,8 +408,32 @@ async def test_it_ends_once_it_is_known_what_became_of_a_middlewares_close(
         with pytest.raises(ClientDisconnected):
             await socket.send_text("late")
         assert ends == []
-    known = {type(None): (1000, "guard"), OSError: (1006, "unknown"), RuntimeError: (None, None)}
-    assert ends == [known[type(fault)]]
+    assert ends == [(1006, "unknown") if isinstance(fault, OSError) else (1000, "guard")]
+
+
+@pytest.mark.parametrize("attempt", range(10))
+async def test_it_does_not_end_between_the_accept_and_the_close_that_follows(
+    make_bench: Callable[..., Bench], attempt: int
+) -> None:
+    server = make_bench().server
+    socket: WebSocket = WebSocket(websocket_scope(), server.receive, server.send)
+    ends: list[Any] = []
+    socket.exit_stack.callback(lambda: ends.append(len(server.taken)))
+    server.inbox.append({"type": "websocket.connect"})
+    await socket.receive()
+
+    async def receive_on_and_on() -> None:
+        while not ends:
+            await socket.receive()
+
+    async with Held(server) as held:
+        await held.begin("first", socket.accept)
+        await held.begin("guard", lambda: socket.close(1008, by="guard"))
+        held.tasks.start_soon(receive_on_and_on)
+        for _ in range(attempt):
+            await anyio.lowlevel.checkpoint()
+        assert ends == []
+    assert ends == [2]
 
 
 async def test_it_ends_where_the_middleware_gives_up(make_bench: Callable[..., Bench]) -> None:

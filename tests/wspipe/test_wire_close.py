@@ -201,6 +201,8 @@ async def test_before_the_accept_it_is_a_rejection(
     assert handshakes == [close]
     assert bench.connection.handshake_status == 403
     assert bench.wire.sent == "rejected"
+    if received == "waiting for connect":
+        assert await bench.receive() == {"type": "websocket.connect"}
     assert await bench.receive() == OUT
     with pytest.raises(ClientDisconnected):
         await bench.send({"type": "websocket.accept"})

@@ -83,7 +83,7 @@ async def test_a_server_that_refuses_to_close_does_not_keep_the_application_in(
     assert (await bench.receive())["type"] == "websocket.disconnect"
     with pytest.raises(ClientDisconnected):
         await bench.send(TEXT)
-    assert bench.ending == (None, "", None)
+    assert bench.ending == (1000, "policy", GUARD)
     bench.server.fault = None
     await bench.connection.close(1011, by="another")
     assert bench.server.taken == [{"type": "websocket.close", "code": 1011, "reason": ""}]

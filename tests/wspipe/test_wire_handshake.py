@@ -83,6 +83,17 @@ async def test_the_second_try_is_the_answer(make_bench: Callable[..., Bench]) ->
     assert bench.connection.handshake_status == 101
 
 
+async def test_a_close_after_a_lost_accept_does_not_deny(make_bench: Callable[..., Bench]) -> None:
+    bench = await make_bench().reach("connected", "unanswered")
+    bench.server.fault = OSError("gone")
+    with pytest.raises(OSError, match="gone"):
+        await bench.send(ACCEPT)
+    bench.server.fault = None
+    await bench.send(CLOSE)
+    assert bench.wire.sent == "closed"
+    assert bench.connection.handshake_status is None
+
+
 async def test_an_illegal_answer_is_none(make_bench: Callable[..., Bench]) -> None:
     bench = await make_bench(extensions=[]).reach("connected", "unanswered")
     calls: list[Any] = []

@@ -26,6 +26,7 @@ class Model:
         self.announced = self.connected = self.disconnected = False
         self.answer = "none"
         self.evicted: tuple[int, str] | None = None
+        self.refused: tuple[Any, str, Any] | None = None
         self.lost = False
         self.told: tuple[Any, str, Any] | None = None
         self.ended: tuple[Any, str, Any] | None = None
@@ -39,7 +40,9 @@ class Model:
             return self.ended
         if self.told:
             return self.told
-        return (1006, "", "unknown") if self.lost else (None, "", None)
+        if self.lost:
+            return 1006, "", "unknown"
+        return self.refused or (None, "", None)
 
     @property
     def state(self) -> str:
@@ -140,6 +143,7 @@ class Model:
         first = self.answer == "none"
         self.evicted = (code, reason)
         if isinstance(fault, RuntimeError):
+            self.refused = code, reason, "the guard"
             return
         self.answer = "closed" if self.answer == "accepted" else "rejected"
         if isinstance(fault, OSError):

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 from served import handlers, plain
 from served.observation import records
 
-from wspipe import WebSocket, websocket_app
+from wspipe import ASGIConnection, Event, PipelineMiddleware, WebSocket, on_receive, websocket_app
 
 if TYPE_CHECKING:
     from wspipe import Receive, Scope, Send
+
+
+@on_receive
+def pass_on(event: Event, _: ASGIConnection) -> Event:
+    """Do nothing, but be there."""
+    return event
 
 
 @websocket_app
@@ -36,6 +42,7 @@ async def control(socket: WebSocket) -> None:
 routes = {
     "/control": control,
     **{f"/handlers/{name}": app for name, app in handlers.conversations.items()},
+    "/nested/echo": PipelineMiddleware(PipelineMiddleware(handlers.conversations["echo"]), pass_on),
     **{f"/plain/{name}": app for name, app in plain.conversations.items()},
 }
 

@@ -193,3 +193,63 @@ async def test_a_cancelled_task_closes_with_1001_and_stays_cancelled(new_run: An
     assert task.cancelled()
     assert it.sent == ["accept", "close 1001"]
     assert it.seen[0][:2] == (1001, "server")
+
+
+@pytest.mark.parametrize("evicts", [False, True])
+async def test_that_the_server_refuses_the_last_close_is_not_the_handlers_fault(
+    new_run: Any, caplog: pytest.LogCaptureFixture, *, evicts: bool
+) -> None:
+    it = new_run()
+
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        it.fault = RuntimeError("no close")
+        if evicts:
+            with pytest.raises(RuntimeError):
+                await socket.close(1000, by="a guard")
+
+    await it.serve(handler)
+    assert it.raised is None
+    assert it.seen == [(1000, "a guard", None, 101) if evicts else (None, "application", None, 101)]
+    assert "refused the close after the handler returned: RuntimeError('no close')" in caplog.text
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+async def test_a_server_that_takes_no_close_does_not_keep_a_handler_that_has_returned(
+    new_run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    accepts: bool,
+) -> None:
+    monkeypatch.setattr("wspipe.app.CLOSE_TIMEOUT", 0.01)
+    it = new_run()
+
+    async def hang(_: Any) -> None:
+        await anyio.sleep_forever()
+
+    async def handler(socket: WebSocket) -> None:
+        if accepts:
+            await socket.accept()
+        socket.send_wrapper(hang)
+
+    await it.serve(handler)
+    assert it.raised is None
+    assert it.seen[0][:3] == (None, "application", None)
+    assert "took no close after the handler returned" in caplog.text
+
+
+async def test_a_stage_that_fails_at_the_last_close_is_an_error(new_run: Any) -> None:
+    error = LookupError("a stage")
+
+    def failing(_: Any, receive: Any, send: Any) -> tuple[Any, Any]:
+        async def send_or_fail(event: Any) -> None:
+            if event["type"] == "websocket.close":
+                raise error
+            await send(event)
+
+        return receive, send_or_fail
+
+    it = await new_run().serve(WebSocket.accept, failing)
+    assert it.raised is error
+    assert it.sent == ["accept", "close 1011"]

@@ -69,6 +69,26 @@ async def test_the_close_is_sent_again_at_the_end(*, accept: bool, fail: bool) -
     assert ends == [(4008, "too fast", "a guard")]
 
 
+async def test_an_answer_that_never_settles_does_not_keep_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wspipe.app.CLOSE_TIMEOUT", 0.01)
+
+    async def send(_: Event) -> None:
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+
+            @websocket_app
+            async def app(socket: WebSocket) -> None:
+                tasks.start_soon(socket.accept)
+                await anyio.wait_all_tasks_blocked()
+
+            await app(websocket_scope(), SlowServer().receive, send)
+            tasks.cancel_scope.cancel()
+
+
 async def test_a_close_that_another_task_began_has_its_time() -> None:
     server, gate = SlowServer(), anyio.Event()
 

@@ -46,6 +46,17 @@ async def test_admission_is_asked_once_when_the_application_accepts(serve: Any) 
     assert server.sent == [ACCEPT]
 
 
+async def test_admission_is_not_asked_again_where_the_accept_is_tried_again(serve: Any) -> None:
+    socket, server = serve(Guarded, CONNECT)
+    server.fault = RuntimeError("not now")
+    with pytest.raises(RuntimeError, match="not now"):
+        await socket.accept()
+    server.fault = None
+    await socket.accept()
+    assert socket.scope["notes"] == ["admit"]
+    assert server.sent == [ACCEPT]
+
+
 @pytest.mark.parametrize("method", ["accept", "send_text", "receive_text"])
 async def test_a_rejection_denies_and_ends_where_the_application_accepts(
     serve: Any, method: str

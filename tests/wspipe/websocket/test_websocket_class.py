@@ -240,6 +240,55 @@ async def test_ends_can_be_bound_anew_and_stages_added_while_messages_flow(serve
     assert [event["text"] for event in second.sent] == ["two", "THREE"]
 
 
+async def test_the_other_methods_go_by_what_a_subclass_does_with_data(serve: Any) -> None:
+    calls: list[str] = []
+
+    class Counting(WebSocket):
+        async def receive_data(self, mode: Any) -> Any:
+            calls.append(f"receive {mode}")
+            return await super().receive_data(mode)
+
+        async def send_data(self, data: Any, mode: Any = "text", encoding: str = "utf-8") -> None:
+            calls.append(f"send {mode}")
+            await super().send_data(data, mode, encoding)
+
+    events = [message("1"), {"type": "websocket.receive", "bytes": b"2"}, message("3")]
+    for accepted in (True, False):
+        socket, server = serve(Counting, CONNECT, *events)
+        if accepted:
+            await socket.accept()
+        await socket.send_text("é")
+        await socket.send_text("e")
+        await socket.send_bytes(b"x")
+        await socket.send_json([1])
+        assert await socket.receive_text() == "1"
+        assert await socket.receive_bytes() == b"2"
+        assert await socket.receive_json() == 3
+        assert len(server.sent) == 5
+    sent = ["send text", "send text", "send binary", "send text"]
+    assert calls == 2 * [*sent, "receive text", "receive binary", "receive text"]
+
+
+@pytest.mark.parametrize("name", ["receive", "send"])
+def test_a_method_that_would_hide_the_pipeline_is_refused(name: str) -> None:
+    with pytest.raises(
+        ImproperlyConfiguredException,
+        match=rf"Hiding\.{name} would hide .*super\(\)\.{name}_wrapper",
+    ):
+        type("Hiding", (WebSocket,), {name: lambda *_: None})
+
+
+async def test_a_stage_may_assign_to_the_connection_and_is_overruled(serve: Any) -> None:
+    def assigning(connection: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        connection.receive, connection.send = receive, send
+        return receive, send
+
+    class Assigned(WebSocket, pipeline=assigning | received("r")): ...
+
+    socket, _ = serve(Assigned, CONNECT, message("in"))
+    assert await socket.receive_text() == "in>r"
+
+
 async def test_the_wrappers_of_sub_subclasses_lie_around_each_other(serve: Any) -> None:
     notes: list[str] = []
 

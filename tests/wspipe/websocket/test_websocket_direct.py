@@ -46,14 +46,29 @@ def both(serve: Callable[..., Any], *events: Any) -> list[tuple[WebSocket, Any]]
     return [serve(kind, CONNECT, *events) for kind in (WebSocket, indirect)]
 
 
+async def opened(make: Any) -> WebSocket:
+    socket, _ = make
+    await socket.accept()
+    return socket
+
+
+def test_it_is_what_it_says(runner: asyncio.Runner, serve: Any) -> None:
+    direct, asked = (runner.run(opened(made)) for made in both(serve))
+    for wire, passed in ((direct.wire, True), (asked.wire, False)):
+        assert (wire.direct_receive is not None) is passed
+        assert (wire.direct_send is not None) is passed
+
+
 async def outcome_of(socket: WebSocket, server: Any, call: Callable[[], Any]) -> Any:
     outcome: Any
+    ends: list[str] = []
+    socket.exit_stack.callback(lambda: ends.append(socket.connection_state))
     try:
         outcome = await call()
     except Exception as error:  # noqa: BLE001 - what it is, is compared
         outcome = type(error), str(error), type(error.__cause__)
     ending = socket.close_code, socket.close_reason, socket.closed_by
-    return outcome, server.sent, socket.traffic, ending, socket.connection_state
+    return outcome, server.sent, socket.traffic, ending, socket.connection_state, ends
 
 
 @property_of_messages

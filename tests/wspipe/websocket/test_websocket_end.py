@@ -216,6 +216,16 @@ async def test_it_ends_after_a_close_from_the_middle(serve: Any, kind: Any, meth
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_a_close_from_the_middle_that_is_refused_ends_nothing(serve: Any, kind: Any) -> None:
+    socket, _ = serve(kind, CONNECT, MESSAGE)
+    await socket.accept()
+    with pytest.raises(ProtocolError, match="1006 is not a close code that may be sent"):
+        await socket.close(1006, by="a guard")
+    assert ends(socket) == []
+    assert await socket.receive_text() == "hello"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_failing_callback_is_logged_and_hides_nothing(
     serve: Any, kind: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

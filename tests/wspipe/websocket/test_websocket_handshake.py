@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -10,11 +11,13 @@ import starlette.datastructures
 from multidict import CIMultiDict
 
 from wspipe import (
+    ClientDisconnected,
     ImproperlyConfiguredException,
     ProtocolError,
     WebSocket,
     WebSocketDisconnect,
     WebSocketException,
+    on_receive,
 )
 
 if TYPE_CHECKING:
@@ -127,6 +130,41 @@ async def test_two_tasks_that_start_at_once_accept_once_and_lose_nothing(make: A
     assert received == ["hello"]
     assert server.sent[0] == ACCEPT
     assert {event["text"] for event in server.sent[1:]} == {"one", "two"}
+
+
+async def test_a_stage_may_accept_when_it_sees_the_connect(serve: Any) -> None:
+    @on_receive(lifecycle=True)
+    async def accept(event: Event, connection: Any) -> Event:
+        if event["type"] == "websocket.connect":
+            await connection.accept()
+        return event
+
+    class Hasty(WebSocket, pipeline=accept): ...
+
+    socket, server = serve(Hasty, CONNECT, MESSAGE)
+    with anyio.fail_after(5):
+        await socket.accept()
+        assert await socket.receive_text() == "hello"
+    assert server.sent == [ACCEPT]
+
+
+async def test_a_denial_and_a_receive_at_once_take_the_connect_once(make: Any) -> None:
+    socket, server = make(CONNECT, DISCONNECT)
+
+    async def receive() -> None:
+        with pytest.raises(WebSocketDisconnect) as gone:
+            await socket.receive_text()
+        assert gone.value.code == 4001
+
+    async def deny() -> None:
+        with suppress(ProtocolError, ClientDisconnected):  # where the other one accepted first
+            await socket.send_denial_response(401)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            tasks.start_soon(deny)
+    assert server.sent[0].get("status", ACCEPT) in (401, ACCEPT)
 
 
 async def test_a_client_that_left_before_the_answer_is_not_accepted(make: Any) -> None:

@@ -91,6 +91,17 @@ async def test_sending_after_ones_own_close_is_a_protocol_error(make: Any) -> No
     assert len(server.sent) == 2
 
 
+@pytest.mark.parametrize("method", ["send_text", "send_bytes", "send_json"])
+async def test_a_send_that_is_awaited_later_is_judged_then(make: Any, method: str) -> None:
+    socket, server = make(CONNECT)
+    await socket.accept()
+    sending = getattr(socket, method)(b"x" if method == "send_bytes" else "x")
+    await socket.close()
+    with pytest.raises(ProtocolError):
+        await sending
+    assert len(server.sent) == 2
+
+
 async def test_a_send_that_the_server_cannot_do_is_a_disconnect(make: Any) -> None:
     socket, server = make(CONNECT)
     await socket.accept()
