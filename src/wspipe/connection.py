@@ -202,8 +202,8 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
 
         The server gets the close directly. From then on the application's receive gives
         `websocket.disconnect` and its send raises `WebSocketDisconnect`, and neither counts as its
-        fault. Does nothing where the conversation is over. Where the application is just closing it,
-        waits for that and closes only if it comes to nothing; after an accept that is on its way, the
+        fault. Does nothing where the conversation is over. Where the application is just closing,
+        waits for that, and closes only if it comes to nothing. Where an accept is on its way, the
         close follows it.
 
         A receive that is waiting at that moment ends when the server reports the end, as ASGI has
