@@ -227,17 +227,21 @@ async def test_ends_can_be_bound_anew_and_stages_added_while_messages_flow(serve
     await socket.send_text("two")
 
     async def louder(event: Event, send: Send = socket.send) -> None:
-        await send({**event, "text": event["text"].upper()})
+        key = "text" if "text" in event else "bytes"
+        await send({**event, key: event[key].upper()})
 
     async def quoted(receive: Receive = socket.receive) -> Event:
         event = await receive()
         return {**event, "text": f"<{event['text']}>"}
 
+    begun = socket.send_bytes(b"begun before")
     socket.receive, socket.send = quoted, louder
+    await begun
     assert await socket.receive_text() == "<three>"
     await socket.send_text("three")
     assert [event["text"] for event in first.sent[1:]] == ["one"]
-    assert [event["text"] for event in second.sent] == ["two", "THREE"]
+    assert [event.get("text") for event in second.sent] == ["two", None, "THREE"]
+    assert second.sent[1]["bytes"] == b"BEGUN BEFORE"
 
 
 async def test_the_other_methods_go_by_what_a_subclass_does_with_data(serve: Any) -> None:
