@@ -411,6 +411,20 @@ async def test_it_ends_once_it_is_known_what_became_of_a_middlewares_close(
     assert ends == [(1006, "unknown") if isinstance(fault, OSError) else (1000, "guard")]
 
 
+async def test_it_ends_once_both_have_given_up(make_bench: Callable[..., Bench]) -> None:
+    server = make_bench().server
+    socket, ends = await open_socket(server)
+    async with Held(server) as held:
+        await held.begin("first", lambda: socket.close(4000))
+        with anyio.move_on_after(0):
+            await socket.close(1008, by="guard")
+        assert ends == []
+        held.first.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert ends == [(1008, "guard")]
+    assert ends == [(1008, "guard")]
+
+
 @pytest.mark.parametrize("attempt", range(10))
 async def test_it_does_not_end_between_the_accept_and_the_close_that_follows(
     make_bench: Callable[..., Bench], attempt: int

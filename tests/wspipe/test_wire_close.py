@@ -221,6 +221,16 @@ async def test_during_a_denial_it_ends_the_body(
     assert bench.ending == (1008, "policy", GUARD)
 
 
+@either_way
+async def test_a_connect_in_flight_is_not_discarded(
+    make_bench: Callable[..., Bench], *, strict: bool
+) -> None:
+    bench = make_bench(strict=strict)
+    connect = {"type": "websocket.connect"}
+    assert await receive_in_flight(bench, connect) is connect
+    assert await bench.receive() == OUT
+
+
 async def test_a_disconnect_in_flight_still_tells_how_a_lost_client_left(
     make_bench: Callable[..., Bench],
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import anyio
@@ -67,6 +68,35 @@ async def test_the_close_is_sent_again_at_the_end(*, accept: bool, fail: bool) -
     assert server.taken[-1] == CLOSE
     assert len(server.taken) == 1 + accept
     assert ends == [(4008, "too fast", "a guard")]
+
+
+@pytest.mark.parametrize("fail", [True, False])
+async def test_a_close_that_was_refused_is_tried_again_with_1000_for_the_same_one(
+    *, fail: bool
+) -> None:
+    taken: list[Event] = []
+    connection: list[WebSocket] = []
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.close" and len(taken) < 3:
+            taken.append({"type": "refused"})
+            raise RuntimeError("not now")
+        taken.append(event)
+
+    @websocket_app
+    async def app(socket: WebSocket) -> None:
+        connection.append(socket)
+        await socket.accept()
+        with pytest.raises(RuntimeError, match="not now"):
+            await socket.close(4008, "too fast", by="a guard")
+        if fail:
+            raise KeyError("a fault")
+
+    with anyio.fail_after(5), pytest.raises(KeyError) if fail else nullcontext():
+        await app(websocket_scope(), SlowServer().receive, send)
+    assert taken[-1] == {"type": "websocket.close", "code": 1000, "reason": "too fast"}
+    socket = connection[0]
+    assert (socket.close_code, socket.closed_by) == (1000, "a guard")
 
 
 async def test_an_answer_that_never_settles_does_not_keep_the_application(
