@@ -20,6 +20,7 @@ from wspipe.state_machine import (
     UNANSWERED,
     WAITING,
 )
+from wspipe.wire import INTERRUPTIBLE
 
 CONNECT_TIMEOUT: Final = 1.0
 """Seconds that a server has to give the connect event before a connection is denied without it."""
@@ -93,7 +94,7 @@ async def _send_close(wire: Wire, eviction: Eviction) -> None:
 
 def _tell_receive(wire: Wire, method: Literal["interrupt", "resume"]) -> None:
     # What waits in a receive is in the way of a close on Granian.
-    interruptible = wire.connection.scope.get("wspipe.interruptible_receive")
+    interruptible = wire.connection.scope.get(INTERRUPTIBLE)
     if interruptible is not None:
         getattr(interruptible, method)()
 

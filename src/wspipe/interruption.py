@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wspipe.state_machine import DISCONNECT
 
-KEY = "wspipe.interruptible_receive"
-"""Where the scope has it, for the pipelines that lie further in."""
-
 if TYPE_CHECKING:
     from wspipe.types import Event, Receive
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio import Event as Signal
 from anyio.lowlevel import checkpoint
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from wspipe.connection import ASGIConnection
     from wspipe.ending import Ending
     from wspipe.types import Event, Receive, Send
+
+INTERRUPTIBLE: Final = "wspipe.interruptible_receive"
+"""Where the scope has Granian's receive, for the pipelines that lie further in."""
 
 _logger = logging.getLogger("wspipe")
 
@@ -105,9 +108,10 @@ class Wire:
         """Take the server's receive."""
         self.receive_end = receive
         if type(getattr(receive, "__self__", None)).__module__ == "granian._granian":
-            from wspipe.interruption import KEY, InterruptibleReceive  # noqa: PLC0415 - see there
+            from wspipe.interruption import InterruptibleReceive  # noqa: PLC0415 - see there
 
-            self.receive_end = self.connection.scope[KEY] = InterruptibleReceive(receive)
+            self.receive_end = InterruptibleReceive(receive)
+            self.connection.scope[INTERRUPTIBLE] = self.receive_end
         self._update_open()
 
     def bind_send(self, send: Send) -> None:
