@@ -171,7 +171,9 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         try:
             await self._chain[1](event)
         finally:
-            await self._end_if_over()
+            # While it is open and the client there, nothing has ended: no coroutine per message.
+            if not self._live_wire.open or self._live_wire.ending.lost:
+                await self._end_if_over()
 
     async def _end_if_over(self) -> None:
         wire = self._live_wire

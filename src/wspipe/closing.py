@@ -22,14 +22,14 @@ from wspipe.state_machine import (
 )
 from wspipe.wire import INTERRUPTIBLE
 
-CONNECT_TIMEOUT: Final = 1.0
-"""Seconds that a server has to give the connect event before a connection is denied without it."""
-
 if TYPE_CHECKING:
     from wspipe.ending import Eviction
     from wspipe.exceptions import ConnectionRejected
     from wspipe.types import Event
     from wspipe.wire import Wire
+
+CONNECT_TIMEOUT: Final = 1.0
+"""Seconds that a server has to give the connect event before a connection is denied without it."""
 
 
 async def close(wire: Wire, code: int, reason: str, by: object) -> None:

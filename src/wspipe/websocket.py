@@ -223,13 +223,14 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                     wire.open
                     and event["type"] == "websocket.receive"
                     and ("bytes" not in event or event["bytes"] is None)
-                    and _is_ascii(event["text"])
                 ):
-                    data = event["text"]
+                    text: str = event["text"]
+                    size = len(text) if _is_ascii(text) else len(text.encode())
                     traffic = wire.traffic
                     traffic.messages_received += 1
-                    traffic.bytes_received += len(data)
-            except (KeyError, TypeError):
+                    traffic.bytes_received += size
+                    data = text
+            except (KeyError, TypeError, UnicodeEncodeError):
                 pass
             if data is None:
                 event = wire.take(event)
