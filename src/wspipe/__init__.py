@@ -22,7 +22,7 @@ from wspipe.interceptors import Interceptor, on_receive, on_send, select
 from wspipe.middleware import PipelineMiddleware
 from wspipe.pipeline import Composable, Pipeline, StateValidation
 from wspipe.serialization import Serializer, default_serializer
-from wspipe.tally import Traffic
+from wspipe.tally import Traffic, message_size
 from wspipe.types import ASGIApp, Event, Middleware, Receive, Scope, Send
 from wspipe.websocket import WebSocket
 
@@ -57,6 +57,7 @@ __all__ = [
     "WebSocketDisconnect",
     "WebSocketException",
     "default_serializer",
+    "message_size",
     "on_receive",
     "on_send",
     "select",

@@ -17,12 +17,38 @@ class Traffic:
 
     Text counts in bytes of UTF-8, as it travels (RFC 6455 section 5.6). What the client sent
     before it knew that a middleware has closed is discarded and does not count.
+
+    No count ever goes down, also where another thread reads it.
     """
 
-    messages_received: int = 0
-    messages_sent: int = 0
-    bytes_received: int = 0
-    bytes_sent: int = 0
+    text_received: int = 0
+    text_sent: int = 0
+    binary_received: int = 0
+    binary_sent: int = 0
+    text_bytes_received: int = 0
+    text_bytes_sent: int = 0
+    binary_bytes_received: int = 0
+    binary_bytes_sent: int = 0
+
+    @property
+    def messages_received(self) -> int:
+        """Messages that the client sent."""
+        return self.text_received + self.binary_received
+
+    @property
+    def messages_sent(self) -> int:
+        """Messages that the application sent."""
+        return self.text_sent + self.binary_sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of the messages that the client sent."""
+        return self.text_bytes_received + self.binary_bytes_received
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of the messages that the application sent."""
+        return self.text_bytes_sent + self.binary_bytes_sent
 
 
 def utf8_size(text: str) -> int:
@@ -39,7 +65,11 @@ def encoded_size(text: str) -> int | None:
 
 
 def message_size(event: Event) -> int:
-    """Count the bytes of a message event; 0 where it carries nothing that can be counted."""
+    """Count the bytes of a message as the tally does; 0 where it carries nothing countable.
+
+    Args:
+        event: A `websocket.receive` or `websocket.send`.
+    """
     data = event.get("bytes")
     if data is None:
         data = event.get("text")

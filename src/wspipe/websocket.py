@@ -164,8 +164,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 text: str = event["text"]
                 size = len(text) if _is_ascii(text) else len(text.encode())
                 traffic = wire.traffic
-                traffic.messages_received += 1
-                traffic.bytes_received += size
+                traffic.text_received += 1
+                traffic.text_bytes_received += size
                 return text
         except (KeyError, TypeError, UnicodeEncodeError):
             pass
@@ -189,8 +189,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             ):
                 data: bytes = event["bytes"]
                 traffic = wire.traffic
-                traffic.messages_received += 1
-                traffic.bytes_received += len(data)
+                traffic.binary_received += 1
+                traffic.binary_bytes_received += len(data)
                 return data
         except (KeyError, TypeError):
             pass
@@ -227,8 +227,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                     text: str = event["text"]
                     size = len(text) if _is_ascii(text) else len(text.encode())
                     traffic = wire.traffic
-                    traffic.messages_received += 1
-                    traffic.bytes_received += size
+                    traffic.text_received += 1
+                    traffic.text_bytes_received += size
                     data = text
             except (KeyError, TypeError, UnicodeEncodeError):
                 pass
@@ -293,8 +293,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 await self._send_failed(error)
                 raise
             traffic = wire.traffic
-            traffic.messages_sent += 1
-            traffic.bytes_sent += len(data)
+            traffic.text_sent += 1
+            traffic.text_bytes_sent += len(data)
         elif send is not None and type(data) is str and (size := encoded_size(data)) is not None:
             await self._send_direct({"type": "websocket.send", "text": data}, size)
         else:
@@ -319,8 +319,12 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             await self._send_failed(error)
             raise
         traffic = wire.traffic
-        traffic.messages_sent += 1
-        traffic.bytes_sent += size
+        if "bytes" in event:
+            traffic.binary_sent += 1
+            traffic.binary_bytes_sent += size
+        else:
+            traffic.text_sent += 1
+            traffic.text_bytes_sent += size
 
     async def _send_failed(self, error: Exception) -> None:
         try:

@@ -182,8 +182,12 @@ class Wire:
                 return event
             size = message_size(event)
         traffic = self.traffic
-        traffic.messages_received += 1
-        traffic.bytes_received += size
+        if "bytes" in event and event["bytes"] is not None:
+            traffic.binary_received += 1
+            traffic.binary_bytes_received += size
+        else:
+            traffic.text_received += 1
+            traffic.text_bytes_received += size
         return event
 
     async def send(self, event: Event) -> None:
@@ -203,8 +207,12 @@ class Wire:
             raise
         if size is not None:
             traffic = self.traffic
-            traffic.messages_sent += 1
-            traffic.bytes_sent += size
+            if "bytes" in event and event["bytes"] is not None:
+                traffic.binary_sent += 1
+                traffic.binary_bytes_sent += size
+            else:
+                traffic.text_sent += 1
+                traffic.text_bytes_sent += size
 
     async def _judge_in_turn(self, event: Event) -> str | None:
         """Judge an event; an answer again, once one that is on its way is settled."""

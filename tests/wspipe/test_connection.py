@@ -45,7 +45,7 @@ async def test_a_connection_made_without_ends_says_so() -> None:
 async def test_a_connection_without_a_pipeline_says_so_and_is_in_its_initial_state() -> None:
     connection: ASGIConnection = ASGIConnection({})
     assert connection.connection_state == "init"
-    assert connection.traffic == Traffic(0, 0, 0, 0)
+    assert connection.traffic == Traffic()
     assert (connection.close_code, connection.close_reason, connection.closed_by) == (
         None,
         "",

@@ -75,7 +75,7 @@ async def test_the_conversation_can_be_read_from_the_connection() -> None:
     await piped.receive()
     connection = piped.connection
     assert connection.traffic == Traffic(
-        messages_received=1, bytes_received=5, messages_sent=1, bytes_sent=7
+        text_received=1, text_bytes_received=5, binary_sent=1, binary_bytes_sent=7
     )
     assert (connection.close_code, connection.close_reason, connection.closed_by) == (
         4001,

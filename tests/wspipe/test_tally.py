@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -49,4 +50,13 @@ def test_a_lone_surrogate_counts_three(text: str) -> None:
 
 
 def test_nothing_has_passed_at_first() -> None:
-    assert Traffic() == Traffic(0, 0, 0, 0)
+    assert asdict(Traffic()) == dict.fromkeys(asdict(Traffic()), 0)
+
+
+def test_the_whole_is_text_and_binary_together() -> None:
+    traffic = Traffic(*(10**power for power in range(8)))
+    assert traffic.messages_received == traffic.text_received + traffic.binary_received == 101
+    assert traffic.messages_sent == traffic.text_sent + traffic.binary_sent == 1010
+    received = traffic.text_bytes_received + traffic.binary_bytes_received
+    assert traffic.bytes_received == received == 1010000
+    assert traffic.bytes_sent == traffic.text_bytes_sent + traffic.binary_bytes_sent == 10100000

@@ -44,7 +44,12 @@ async def test_a_message_of_the_expected_kind_is_received(
     assert await socket.receive_data(mode) == data
     assert await (socket.receive_text if mode == "text" else socket.receive_bytes)() == data
     size = len(data if isinstance(data, bytes) else data.encode())
-    assert socket.traffic == Traffic(messages_received=2, bytes_received=2 * size)
+    expected = (
+        Traffic(text_received=2, text_bytes_received=2 * size)
+        if mode == "text"
+        else Traffic(binary_received=2, binary_bytes_received=2 * size)
+    )
+    assert socket.traffic == expected
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,12 @@ async def test_text_and_bytes_are_sent_either_way(
     assert server.sent == [ACCEPT, event, event]
     (content,) = sent.values()
     size = len(content if isinstance(content, bytes) else content.encode())
-    assert socket.traffic == Traffic(messages_sent=2, bytes_sent=2 * size)
+    expected = (
+        Traffic(binary_sent=2, binary_bytes_sent=2 * size)
+        if isinstance(content, bytes)
+        else Traffic(text_sent=2, text_bytes_sent=2 * size)
+    )
+    assert socket.traffic == expected
 
 
 @pytest.mark.parametrize("data", [5, None, ["text"], "\ud800"])
