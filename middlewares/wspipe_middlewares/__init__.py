@@ -1,5 +1,7 @@
 """The middlewares that come with wspipe. Each uses only the public names of the engine."""
 
 from wspipe_middlewares.logging import Logging
+from wspipe_middlewares.metrics import Metrics
+from wspipe_middlewares.tracing import Tracing
 
-__all__ = ["Logging"]
+__all__ = ["Logging", "Metrics", "Tracing"]

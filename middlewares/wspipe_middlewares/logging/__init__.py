@@ -1,0 +1,91 @@
+"""`Logging`: an event when a connection opens, one when it ends, on structlog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+import structlog
+
+from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
+from wspipe_middlewares.logging.connection import ConnectionLog, MessageLog
+from wspipe_middlewares.logging.setup import configure
+from wspipe_middlewares.logging.trace_ids import add_trace_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Level", "Logging", "add_trace_ids", "configure"]
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+"""The level of a log line."""
+
+_LEVELS: Final = get_args(Level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging(Composable):
+    """Log each connection to structlog: `websocket.open`, then `websocket.close` or `.error`.
+
+    Whatever the handler logs meanwhile carries the `connection_id`, by structlog's contextvars.
+    Secrets in the query are hidden, and control characters from the client are escaped. Where
+    `Tracing` records a span, each line has its `trace_id` and `span_id`.
+
+    Without `messages` nothing is wrapped, so that a message costs nothing more.
+
+    # Order
+
+    Put it first, so that it also sees connections that another middleware rejects or closes.
+
+    Args:
+        messages: Log each message too, at debug level: `websocket.receive` and `websocket.send`.
+        ratio: The share of messages to log, 0 to 1; which, is left to chance.
+        preview: How many characters (of text) or bytes (of binary data) of a message to show.
+        headers: The request headers to log, by name. Those that carry secrets are hidden.
+        redact: Further query parameters and headers to hide; case, `-` and `_` do not matter.
+        levels: The level of the last line by close code, such as `{1006: "debug"}`. For other
+            codes it is error where the application failed, warning for an abnormal close, a
+            middleware's close and a rejection, and info else.
+        logger: A structlog logger; by default the one named `wspipe`.
+
+    Raises:
+        ImproperlyConfiguredException: An option has no such value.
+    """
+
+    messages: bool = False
+    ratio: float = 1.0
+    preview: int = 64
+    headers: tuple[str, ...] = ()
+    redact: frozenset[str] = frozenset()
+    levels: Mapping[int, Level] = field(default_factory=dict[int, "Level"], hash=False)
+    logger: Any = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work."""
+        if self.preview < 0:
+            raise ImproperlyConfiguredException(detail=f"preview is 0 or more, not {self.preview}")
+        if not 0 <= self.ratio <= 1:
+            raise ImproperlyConfiguredException(detail=f"ratio is 0 to 1, not {self.ratio!r}")
+        if isinstance(self.headers, str):
+            raise ImproperlyConfiguredException(
+                detail=f"headers is a tuple of names, such as ({self.headers!r},)"
+            )
+        for code, level in self.levels.items():
+            if level not in _LEVELS:
+                raise ImproperlyConfiguredException(
+                    detail=f"the level for code {code} is one of {', '.join(_LEVELS)}, "
+                    f"not {level!r}"
+                )
+
+    def __call__(
+        self, connection: ASGIConnection, receive: Receive, send: Send
+    ) -> tuple[Receive, Send]:
+        """Watch the connection."""
+        logger = self.logger or structlog.get_logger("wspipe")
+        ConnectionLog(
+            connection, logger, levels=self.levels, headers=self.headers, redact=self.redact
+        )
+        if not self.messages:
+            return receive, send
+        messages = MessageLog(connection, logger, ratio=self.ratio, preview=self.preview)
+        return messages.logged_receive(receive), messages.logged_send(send)

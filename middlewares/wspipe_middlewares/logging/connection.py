@@ -1,0 +1,206 @@
+"""The log lines of one connection."""
+
+from __future__ import annotations
+
+from random import random
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from structlog.contextvars import (
+    bind_contextvars,
+    get_contextvars,
+    reset_contextvars,
+    unbind_contextvars,
+)
+
+from wspipe import message_size
+from wspipe_middlewares.headers import header
+from wspipe_middlewares.logging.trace_ids import trace_ids
+from wspipe_middlewares.outcome import VALUE_LIMIT, Outcome, text_of, traceback_of
+from wspipe_middlewares.redaction import REDACTED, is_secret, printable, redact_query
+from wspipe_middlewares.route import route_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from contextvars import Token
+
+    from wspipe import ASGIConnection, Event, Receive, Send
+
+_PATH_LIMIT: Final = 256
+
+
+class ConnectionLog:
+    """What belongs to one connection: its fields, its clock, its logger.
+
+    Args:
+        connection: The connection.
+        logger: Takes the lines.
+        levels: The level of the last line by close code.
+        headers: The request headers to log.
+        redact: Further names of secrets.
+    """
+
+    __slots__ = ("connection", "fields", "levels", "logger", "started", "tokens")
+
+    def __init__(
+        self,
+        connection: ASGIConnection,
+        logger: Any,
+        *,
+        levels: Mapping[int, str],
+        headers: Collection[str],
+        redact: Collection[str],
+    ) -> None:
+        self.connection = connection
+        self.logger = logger
+        self.levels = levels
+        self.fields = _request_fields(connection, headers, redact)
+        self.started = monotonic()
+        self.tokens: Mapping[str, Token[Any]] = bind_contextvars(connection_id=connection.id)
+        connection.on_handshake(self.opened)
+        connection.exit_stack.callback(self.ended)
+
+    def opened(self, event: Event) -> None:
+        """Log that the connection was accepted."""
+        if self.connection.handshake_status == 101:
+            self.fields["subprotocol"] = _shown(event.get("subprotocol"))
+            self.logger.info("websocket.open", **self._all_fields())
+
+    def ended(self) -> None:
+        """Log how the connection ended."""
+        try:
+            self._report(Outcome.of(self.connection))
+        finally:
+            self._unbind()
+
+    def _report(self, outcome: Outcome) -> None:
+        traffic, error = outcome.traffic, outcome.error
+        fields = {
+            **self._all_fields(),
+            "status": outcome.status,
+            "duration": round(monotonic() - self.started, 6),
+            "messages_received": traffic.messages_received,
+            "messages_sent": traffic.messages_sent,
+            "bytes_received": traffic.bytes_received,
+            "bytes_sent": traffic.bytes_sent,
+            "code": outcome.code,
+            "reason": outcome.reason,
+            "closed_by": outcome.closed_by,
+        }
+        if outcome.error_type is not None:
+            fields["error_type"] = outcome.error_type
+        name = "websocket.close"
+        if error is not None:
+            name = "websocket.error"
+            fields["error"] = f"{type(error).__name__}: {text_of(error)}"
+            fields["exception"] = traceback_of(error)
+        getattr(self.logger, self._level(outcome))(name, **fields)
+
+    def _all_fields(self) -> dict[str, Any]:
+        route = route_of(self.connection)
+        routed = {} if route is None else {"route": route}
+        return {**self.fields, **routed, **trace_ids(self.connection)}
+
+    def _level(self, outcome: Outcome) -> str:
+        code = outcome.code
+        if outcome.status == 101 and code is not None and code in self.levels:
+            return self.levels[code]
+        if outcome.error is not None or (outcome.status is not None and outcome.status >= 500):
+            return "error"
+        by_middleware = not isinstance(self.connection.closed_by, str)
+        abnormal = outcome.status != 101 or outcome.error_type is not None or by_middleware
+        return "warning" if abnormal else "info"
+
+    def _unbind(self) -> None:
+        if get_contextvars().get("connection_id") != self.connection.id:
+            return
+        try:
+            reset_contextvars(**self.tokens)
+        except ValueError:
+            # A WebSocket without a runner may end in another task, which has a context of its own.
+            unbind_contextvars("connection_id")
+
+
+class MessageLog:
+    """The lines of one connection's messages.
+
+    Args:
+        connection: The connection.
+        logger: Takes the lines.
+        ratio: The share of messages to log.
+        preview: How much of a message to show.
+    """
+
+    __slots__ = ("connection", "logger", "preview", "ratio")
+
+    def __init__(
+        self, connection: ASGIConnection, logger: Any, *, ratio: float, preview: int
+    ) -> None:
+        self.connection = connection
+        self.logger = logger
+        self.ratio = ratio
+        self.preview = preview
+
+    def logged_receive(self, receive: Receive) -> Receive:
+        """Log each message received."""
+
+        async def receive_and_log() -> Event:
+            event = await receive()
+            if event["type"] == "websocket.receive":
+                self._log(event)
+            return event
+
+        return receive_and_log
+
+    def logged_send(self, send: Send) -> Send:
+        """Log each message that was sent."""
+
+        async def send_and_log(event: Event) -> None:
+            await send(event)
+            if event["type"] == "websocket.send":
+                self._log(event)
+
+        return send_and_log
+
+    def _log(self, event: Event) -> None:
+        if self.ratio < 1 and random() >= self.ratio:  # noqa: S311 - no secret hangs on it
+            return
+        limit, data = self.preview, event.get("bytes")
+        if data is None:
+            kind, preview = "text", printable(event.get("text") or "", limit)
+        else:
+            kind, preview = "binary", bytes(data[:limit]).hex(" ")
+            preview += "…" if len(data) > limit else ""
+        self.logger.debug(
+            event["type"],
+            connection_id=self.connection.id,
+            kind=kind,
+            size=message_size(event),
+            preview=preview,
+            **trace_ids(self.connection),
+        )
+
+
+def _request_fields(
+    connection: ASGIConnection, headers: Collection[str], redact: Collection[str]
+) -> dict[str, Any]:
+    scope, client = connection.scope, connection.client
+    fields: dict[str, Any] = {
+        "connection_id": connection.id,
+        "path": printable(scope.get("path", ""), _PATH_LIMIT),
+        "client": _shown(f"{client.host}:{client.port}") if client else None,
+        "user_agent": _shown(header(scope, "user-agent")),
+    }
+    if query := scope.get("query_string"):
+        fields["query"] = _shown(redact_query(query, redact))
+    if headers:
+        fields["headers"] = {
+            name: REDACTED if is_secret(name, redact) else _shown(value)
+            for name in headers
+            if (value := header(scope, name.lower())) is not None
+        }
+    return fields
+
+
+def _shown(value: str | None) -> str | None:
+    return None if value is None else printable(value, VALUE_LIMIT)

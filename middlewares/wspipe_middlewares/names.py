@@ -1,0 +1,210 @@
+"""Every name that observers give: attributes, metrics, keys of the scope, each with its precedent.
+
+A name of OpenTelemetry's semantic conventions (version 1.37) stands where there is one; the others
+begin with `wspipe.`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ROUTE_KEY: Final = "wspipe.route"
+"""Where the scope has the route's pattern: whoever knows it may put it there."""
+
+OTHER: Final = "_OTHER"
+"""What metrics say in place of a value that is not one of a few known ones."""
+
+SPAN_CONTEXT_KEY: Final = "wspipe.span_context"
+"""Where `Tracing` puts the `SpanContext` of the connection's span, once that is recorded."""
+
+METHOD: Final = "http.request.method"
+STATUS: Final = "http.response.status_code"
+ROUTE: Final = "http.route"
+PATH: Final = "url.path"
+QUERY: Final = "url.query"
+SCHEME: Final = "url.scheme"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+CLIENT_ADDRESS: Final = "client.address"
+CLIENT_PORT: Final = "client.port"
+PROTOCOL_VERSION: Final = "network.protocol.version"
+DIRECTION: Final = "network.io.direction"
+USER_AGENT: Final = "user_agent.original"
+ERROR_TYPE: Final = "error.type"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+
+CONNECTION_ID: Final = "wspipe.connection.id"
+SUBPROTOCOL: Final = "wspipe.subprotocol"
+CLOSE_CODE: Final = "wspipe.close.code"
+CLOSE_REASON: Final = "wspipe.close.reason"
+CLOSED_BY: Final = "wspipe.closed_by"
+MESSAGE_TYPE: Final = "wspipe.message.type"
+MESSAGE_SIZE: Final = "wspipe.message.size"
+MESSAGES_RECEIVED: Final = "wspipe.messages.received"
+MESSAGES_SENT: Final = "wspipe.messages.sent"
+BYTES_RECEIVED: Final = "wspipe.bytes.received"
+BYTES_SENT: Final = "wspipe.bytes.sent"
+
+_HTTP: Final = "OpenTelemetry, HTTP server spans"
+_GENERAL: Final = "OpenTelemetry, general attributes"
+_EXCEPTIONS: Final = "OpenTelemetry, exceptions on spans"
+_CLOSE: Final = "RFC 6455 section 7.4; `rpc.grpc.status_code`"
+_TALLY: Final = "`connection.traffic`"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute: what it tells, and what it is modelled on."""
+
+    meaning: str
+    precedent: str
+
+
+ATTRIBUTES: Final[dict[str, Attribute]] = {
+    METHOD: Attribute("`GET`; `CONNECT` over HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220)", _HTTP),
+    STATUS: Attribute("what answered the handshake; 101 is accepted", _HTTP),
+    ROUTE: Attribute("the route's pattern, never the path itself", _HTTP),
+    PATH: Attribute("the path", _HTTP),
+    QUERY: Attribute("the query, the values of secret parameters hidden", _HTTP),
+    SCHEME: Attribute("`ws` or `wss`", _HTTP),
+    SERVER_ADDRESS: Attribute("the host that the client asked for", _HTTP),
+    SERVER_PORT: Attribute("its port", _HTTP),
+    CLIENT_ADDRESS: Attribute("the address of the client, as the scope has it", _HTTP),
+    CLIENT_PORT: Attribute("its port", _HTTP),
+    PROTOCOL_VERSION: Attribute("the version of HTTP of the handshake", _GENERAL),
+    DIRECTION: Attribute("`receive` from the client, `transmit` to it", _GENERAL),
+    USER_AGENT: Attribute("the header `user-agent`", _HTTP),
+    ERROR_TYPE: Attribute(
+        "the class of the exception; else the status from 500 on, or the close code of an abnormal "
+        "close; `unanswered` for a handshake that nobody answered",
+        _GENERAL,
+    ),
+    EXCEPTION_TYPE: Attribute("the class of the exception", _EXCEPTIONS),
+    EXCEPTION_MESSAGE: Attribute("its text, control characters escaped", _EXCEPTIONS),
+    EXCEPTION_STACKTRACE: Attribute("its traceback, likewise", _EXCEPTIONS),
+    CONNECTION_ID: Attribute("`connection.id`, the same as in the logs", "`messaging.message.id`"),
+    SUBPROTOCOL: Attribute("the subprotocol chosen", "RFC 6455 section 1.9"),
+    CLOSE_CODE: Attribute("the close code; in metrics an unknown one is `_OTHER`", _CLOSE),
+    CLOSE_REASON: Attribute("the close reason, control characters escaped", _CLOSE),
+    CLOSED_BY: Attribute(
+        "who ended it: `client`, `application`, `server`, `unknown`, or the class of the "
+        "middleware; in metrics any other name is `_OTHER`",
+        "`connection.closed_by`",
+    ),
+    MESSAGE_TYPE: Attribute("`text` or `binary`", "RFC 6455 section 5.6"),
+    MESSAGE_SIZE: Attribute("bytes of the message, text in UTF-8", "`messaging.message.body.size`"),
+    MESSAGES_RECEIVED: Attribute("messages received on the connection", _TALLY),
+    MESSAGES_SENT: Attribute("messages sent on the connection", _TALLY),
+    BYTES_RECEIVED: Attribute("bytes of the messages received", _TALLY),
+    BYTES_SENT: Attribute("bytes of the messages sent", _TALLY),
+}
+"""All attributes of spans and metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: how it is made, what it is modelled on, and which option turns it on."""
+
+    name: str
+    kind: Literal["counter", "up-down counter", "histogram"]
+    unit: str
+    description: str
+    attributes: tuple[str, ...]
+    precedent: str
+    option: str | None = None
+    buckets: tuple[float, ...] | None = None
+
+
+# From a page that is left at once to a screen on a wall.
+_SESSIONS: Final = (1, 5, 15, 60, 300, 900, 3600, 7200, 14400, 28800, 86400)
+_MOMENTS: Final = (
+    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+)  # fmt: skip
+_SIZES: Final = (0, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 16777216)
+
+ACTIVE: Final = Metric(
+    "wspipe.connections.active",
+    "up-down counter",
+    "{connection}",
+    "Connections that were accepted and have not ended.",
+    (ROUTE,),
+    "`http.server.active_requests`",
+)
+DURATION: Final = Metric(
+    "wspipe.connection.duration",
+    "histogram",
+    "s",
+    "How long connections lasted, from the accept to the end.",
+    (ROUTE, CLOSE_CODE, CLOSED_BY, ERROR_TYPE),
+    "`http.server.request.duration`",
+    buckets=_SESSIONS,
+)
+REJECTED: Final = Metric(
+    "wspipe.connections.rejected",
+    "counter",
+    "{connection}",
+    "Connections that ended before they were accepted.",
+    (ROUTE, STATUS, CLOSED_BY, ERROR_TYPE),
+    "`kestrel.rejected_connections`",
+)
+MESSAGES: Final = Metric(
+    "wspipe.messages",
+    "counter",
+    "{message}",
+    "Messages that passed.",
+    (ROUTE, DIRECTION, MESSAGE_TYPE),
+    "`messaging.client.sent.messages`",
+)
+MESSAGE_BYTES: Final = Metric(
+    "wspipe.message.bytes",
+    "counter",
+    "By",
+    "Bytes of the messages that passed.",
+    (ROUTE, DIRECTION, MESSAGE_TYPE),
+    "`system.network.io`",
+)
+SIZE: Final = Metric(
+    "wspipe.message.size",
+    "histogram",
+    "By",
+    "Bytes of each message.",
+    (ROUTE, DIRECTION, MESSAGE_TYPE),
+    "`http.server.request.body.size`",
+    option="message_size",
+    buckets=_SIZES,
+)
+PROCESS_DURATION: Final = Metric(
+    "wspipe.message.process.duration",
+    "histogram",
+    "s",
+    "Time from a message's delivery to the application's next receive.",
+    (ROUTE, MESSAGE_TYPE, ERROR_TYPE),
+    "`messaging.process.duration`",
+    option="process_duration",
+    buckets=_MOMENTS,
+)
+SEND_DURATION: Final = Metric(
+    "wspipe.send.duration",
+    "histogram",
+    "s",
+    "Time that the server took for each message sent.",
+    (ROUTE, MESSAGE_TYPE, ERROR_TYPE),
+    "`messaging.client.operation.duration`",
+    option="send_duration",
+    buckets=_MOMENTS,
+)
+
+METRICS: Final = (
+    ACTIVE,
+    DURATION,
+    REJECTED,
+    MESSAGES,
+    MESSAGE_BYTES,
+    SIZE,
+    PROCESS_DURATION,
+    SEND_DURATION,
+)
+"""All metrics."""

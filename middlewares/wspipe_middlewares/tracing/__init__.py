@@ -1,0 +1,111 @@
+"""`Tracing`: OpenTelemetry spans of handshakes, connections and messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, Literal
+
+from opentelemetry.trace import Tracer, TracerProvider, get_tracer
+
+from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
+from wspipe_middlewares.tracing.carrier import Carrier, JSONField
+from wspipe_middlewares.tracing.connection import ConnectionTrace
+from wspipe_middlewares.tracing.messages import MessageTrace
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["Carrier", "JSONField", "Tracing"]
+
+_SPANS: Final = ("handshake", "connection")
+_MESSAGES: Final = ("off", "receive", "all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing(Composable):
+    """Trace handshakes, and connections and messages where wanted.
+
+    A connection has one span, of kind SERVER, whose parent comes from the request headers by the
+    propagator in use (W3C Trace Context by default). It is current for the application until it
+    ends or the handshake is answered. It is named and described by OpenTelemetry's conventions
+    for HTTP servers, with the status 101 for an accept.
+
+    A message's span is a root of its own, linked to the connection's, so that a long session does
+    not become one endless trace. For a message received it is of kind CONSUMER and lasts from the
+    delivery to the application's next receive, and is current meanwhile, where the application
+    receives in the task that it was started in; elsewhere nothing tells how long a message is
+    worked on, and the span has no length. For a message sent it is of kind PRODUCER and times the
+    send; it hangs under the span that is current, if any.
+
+    Without `messages` nothing is wrapped, so that a message costs nothing more.
+
+    # Order
+
+    Put it behind `Logging` and before whatever may reject, so that it sees rejections too.
+
+    Args:
+        span: Until when the connection's span lasts: `"handshake"` until the answer, `"connection"`
+            until the end, with the counts and how it ended.
+        messages: The messages to trace: `"off"`, `"receive"` or `"all"`. None are where the
+            connection's span is not sampled.
+        ratio: The share of messages to trace, 0 to 1, before the SDK's sampler decides as well.
+            A message sent while another is handled is traced just where that one is.
+        carrier: Reads and writes trace context inside messages: the name of a field of JSON
+            objects, or an object of your own with the methods of `Carrier`. A message's span
+            has the context that it carries as its parent.
+        redact: Further query parameters to hide; case, `-` and `_` do not matter.
+        tracer_provider: By default the global one.
+
+    Raises:
+        ImproperlyConfiguredException: An option has no such value.
+    """
+
+    span: Literal["handshake", "connection"] = "handshake"
+    messages: Literal["off", "receive", "all"] = "off"
+    ratio: float = 1.0
+    carrier: str | Carrier | None = None
+    redact: frozenset[str] = frozenset()
+    tracer_provider: TracerProvider | None = None
+    _tracer: Tracer = field(init=False, repr=False, compare=False)
+    _carrier: Carrier | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work; make what connections share."""
+        _check_choice("span", self.span, _SPANS)
+        _check_choice("messages", self.messages, _MESSAGES)
+        if not 0 <= self.ratio <= 1:
+            raise ImproperlyConfiguredException(detail=f"ratio is 0 to 1, not {self.ratio!r}")
+        carrier = JSONField(self.carrier) if isinstance(self.carrier, str) else self.carrier
+        if carrier is not None and self.messages == "off":
+            raise ImproperlyConfiguredException(
+                detail="a carrier needs traced messages: messages='receive' or 'all'"
+            )
+        tracer = get_tracer("wspipe", version("wspipe"), self.tracer_provider)
+        object.__setattr__(self, "_tracer", tracer)
+        object.__setattr__(self, "_carrier", carrier)
+
+    def __call__(
+        self, connection: ASGIConnection, receive: Receive, send: Send
+    ) -> tuple[Receive, Send]:
+        """Begin the connection's span; wrap what is traced message by message."""
+        trace = ConnectionTrace(
+            connection,
+            self._tracer,
+            whole=self.span == "connection",
+            messages=self.messages != "off",
+            redact=self.redact,
+        )
+        if self.messages == "off" or not trace.sampled:
+            return receive, send
+        messages = MessageTrace(trace, self._tracer, self.ratio, self._carrier)
+        connection.exit_stack.callback(messages.ended)
+        if self.messages == "receive":
+            return messages.traced_receive(receive), send
+        return messages.traced_receive(receive), messages.traced_send(send)
+
+
+def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        allowed = ", ".join(map(repr, choices))
+        raise ImproperlyConfiguredException(detail=f"{name} is one of {allowed}, not {value!r}")

@@ -1,0 +1,201 @@
+"""The span of a connection: of its handshake, or of all of it."""
+
+from __future__ import annotations
+
+from time import time_ns
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.context import attach, get_current
+from opentelemetry.propagate import extract
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+
+from wspipe_middlewares import names
+from wspipe_middlewares.headers import header, header_values
+from wspipe_middlewares.outcome import VALUE_LIMIT, Outcome, text_of, traceback_of, type_of
+from wspipe_middlewares.redaction import printable, redact_query
+from wspipe_middlewares.route import route_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from opentelemetry.util.types import AttributeValue
+
+    from wspipe import ASGIConnection, Event, Scope
+
+_PATH_LIMIT: Final = 1024
+
+
+class ConnectionTrace:
+    """The span of one connection, current until the handshake is answered or to the end.
+
+    What is current is changed by setting another span, never by giving a token back, which only
+    the task that got it could do.
+
+    Args:
+        connection: The connection.
+        tracer: Makes the span.
+        whole: Whether the span lasts until the connection ends.
+        messages: Whether messages are traced. Where the span is not sampled it then stays current,
+            so that a sampler that goes by the parent drops the application's spans too.
+        redact: Further query parameters to hide.
+    """
+
+    __slots__ = ("connection", "context", "ended_at", "lasting", "outer", "span")
+
+    def __init__(
+        self,
+        connection: ASGIConnection,
+        tracer: Tracer,
+        *,
+        whole: bool,
+        messages: bool,
+        redact: Collection[str],
+    ) -> None:
+        before = get_current()
+        self.outer = get_current_span(before)
+        if self.outer.get_span_context().is_valid:
+            parent, kind = before, SpanKind.INTERNAL
+        else:
+            parent, kind = extract(connection.scope, before, _HEADERS), SpanKind.SERVER
+        attributes = _request_attributes(connection, redact)
+        span = tracer.start_span(str(attributes[names.METHOD]), parent, kind, attributes)
+        # Let go at its end, because an idle connection should weigh little.
+        self.span: Span | None = span
+        self.context = span.get_span_context()
+        self.connection = connection
+        self.lasting = whole or (messages and not self.sampled)
+        self.ended_at: int | None = None
+        if span.is_recording():
+            connection.scope[names.SPAN_CONTEXT_KEY] = self.context
+        attach(set_span_in_context(span, parent))
+        connection.on_handshake(self.answered)
+        connection.exit_stack.callback(self.ended)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the span is sampled."""
+        return self.context.trace_flags.sampled
+
+    def answered(self, _: Event) -> None:
+        """Note how the handshake was answered; end the span where it lasts no longer."""
+        status = self.connection.handshake_status
+        if status != 101:
+            # Who denied it is known at the end of the connection.
+            self.ended_at = time_ns()
+        elif self.lasting:
+            return
+        elif self.span is not None:
+            self._describe_handshake(self.span, status)
+            self._end(self.span)
+        self._leave()
+
+    def ended(self) -> None:
+        """Tell how the connection ended, where the span is still open."""
+        self._leave()
+        span = self.span
+        if span is None:
+            return
+        outcome = Outcome.of(self.connection)
+        self._describe_handshake(span, outcome.status)
+        span.set_attributes(_end_attributes(outcome))
+        if outcome.error is not None:
+            span.add_event("exception", exception_attributes(outcome.error))
+        if outcome.error_type is not None:
+            span.set_attribute(names.ERROR_TYPE, outcome.error_type)
+            description = None if outcome.error is None else text_of(outcome.error)
+            span.set_status(Status(StatusCode.ERROR, description))
+        self._end(span)
+
+    def _describe_handshake(self, span: Span, status: int | None) -> None:
+        route = route_of(self.connection)
+        if status is not None:
+            span.set_attribute(names.STATUS, status)
+        if route is not None:
+            span.set_attribute(names.ROUTE, route)
+            span.update_name(f"{_method(self.connection)} {route}")
+
+    def _end(self, span: Span) -> None:
+        span.end(self.ended_at)
+        self.span = None
+
+    def _leave(self) -> None:
+        if get_current_span().get_span_context() is self.context:
+            attach(set_span_in_context(self.outer))
+
+
+def exception_attributes(error: BaseException) -> dict[str, str]:
+    """Describe an exception, for an event of a span.
+
+    The text is escaped here: it may quote the client, and what is not UTF-8 fails to export.
+    """
+    return {
+        names.EXCEPTION_TYPE: type_of(error),
+        names.EXCEPTION_MESSAGE: text_of(error),
+        names.EXCEPTION_STACKTRACE: traceback_of(error),
+    }
+
+
+class _Headers(Getter["Scope"]):
+    """Reads the request headers for the propagator."""
+
+    def get(self, carrier: Scope, key: str) -> list[str] | None:
+        return header_values(carrier, key.lower()) or None
+
+    def keys(self, carrier: Scope) -> list[str]:
+        return [name.decode("latin-1") for name, _ in carrier.get("headers") or ()]
+
+
+_HEADERS: Final = _Headers()
+
+
+def _method(connection: ASGIConnection) -> str:
+    # RFC 8441 section 5 and RFC 9220: from HTTP/2 on, a WebSocket is opened by CONNECT.
+    version = connection.scope.get("http_version", "1.1")
+    return "GET" if version.startswith("1") else "CONNECT"
+
+
+def _request_attributes(
+    connection: ASGIConnection, redact: Collection[str]
+) -> dict[str, AttributeValue]:
+    scope, url, client = connection.scope, connection.base_url, connection.client
+    query = scope.get("query_string")
+    agent = header(scope, "user-agent")
+    attributes: dict[str, AttributeValue | None] = {
+        names.METHOD: _method(connection),
+        names.SCHEME: url.scheme,
+        names.PATH: printable(scope.get("path", ""), _PATH_LIMIT),
+        names.QUERY: printable(redact_query(query, redact), _PATH_LIMIT) if query else None,
+        names.SERVER_ADDRESS: url.host,
+        names.SERVER_PORT: url.port,
+        names.CLIENT_ADDRESS: client.host if client else None,
+        names.CLIENT_PORT: client.port if client else None,
+        names.PROTOCOL_VERSION: scope.get("http_version"),
+        names.USER_AGENT: None if agent is None else printable(agent, VALUE_LIMIT),
+        names.CONNECTION_ID: connection.id,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _end_attributes(outcome: Outcome) -> dict[str, AttributeValue]:
+    traffic = outcome.traffic
+    attributes: dict[str, AttributeValue] = {
+        names.MESSAGES_RECEIVED: traffic.messages_received,
+        names.MESSAGES_SENT: traffic.messages_sent,
+        names.BYTES_RECEIVED: traffic.bytes_received,
+        names.BYTES_SENT: traffic.bytes_sent,
+    }
+    if outcome.code is not None:
+        attributes[names.CLOSE_CODE] = str(outcome.code)
+        attributes[names.CLOSE_REASON] = outcome.reason
+    if outcome.closed_by is not None:
+        attributes[names.CLOSED_BY] = outcome.closed_by
+    return attributes
