@@ -1,4 +1,4 @@
-"""A structlog logger that keeps its lines."""
+"""What observers tell, kept: log lines, spans and metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from tests.observed import Measured, Spans
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from structlog.typing import EventDict
 
 
@@ -30,3 +34,19 @@ def logger(lines: list[dict[str, Any]]) -> Any:
         processors=[structlog.contextvars.merge_contextvars, keep],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
+
+
+@pytest.fixture
+def spans() -> Iterator[Spans]:
+    """A tracer provider of its own, and the spans that ended."""
+    spans = Spans()
+    yield spans
+    assert spans.open == 0, "a span was left open"
+
+
+@pytest.fixture
+def measured() -> Iterator[Measured]:
+    """A meter provider of its own, and what it has when asked."""
+    measured = Measured()
+    yield measured
+    measured.provider.shutdown()

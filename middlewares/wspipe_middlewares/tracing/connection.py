@@ -69,7 +69,7 @@ class ConnectionTrace:
         attributes = _request_attributes(connection, redact)
         span = tracer.start_span(str(attributes[names.METHOD]), parent, kind, attributes)
         # Let go at its end, because an idle connection should weigh little.
-        self.span: Span | None = span
+        self.span = span if span.is_recording() else None
         self.context = span.get_span_context()
         self.connection = connection
         self.lasting = whole or (messages and not self.sampled)
@@ -85,18 +85,20 @@ class ConnectionTrace:
         """Whether the span is sampled."""
         return self.context.trace_flags.sampled
 
-    def answered(self, _: Event) -> None:
+    def answered(self, event: Event) -> None:
         """Note how the handshake was answered; end the span where it lasts no longer."""
-        status = self.connection.handshake_status
+        status, span = self.connection.handshake_status, self.span
         if status != 101:
             # Who denied it is known at the end of the connection.
             self.ended_at = time_ns()
-        elif self.lasting:
-            return
-        elif self.span is not None:
-            self._describe_handshake(self.span, status)
-            self._end(self.span)
-        self._leave()
+        elif span is not None:
+            if subprotocol := event.get("subprotocol"):
+                span.set_attribute(names.SUBPROTOCOL, printable(subprotocol, VALUE_LIMIT))
+            if not self.lasting:
+                self._describe_handshake(span, status)
+                self._end(span)
+        if status != 101 or not self.lasting:
+            self._leave()
 
     def ended(self) -> None:
         """Tell how the connection ended, where the span is still open."""

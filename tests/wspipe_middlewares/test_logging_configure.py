@@ -1,0 +1,168 @@
+"""`configure`: structlog and the standard library's logs in one form."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+import structlog
+from opentelemetry import _logs
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+
+from wspipe import ImproperlyConfiguredException
+from wspipe_middlewares.logging import configure, export
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.observed import Spans
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Leave structlog and the root logger as they were."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**before)
+    structlog.contextvars.clear_contextvars()
+
+
+def lines_in(output: bytes) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in output.splitlines()]
+
+
+def test_json_has_what_is_bound_the_level_the_time_and_the_ids(
+    capsysbinary: pytest.CaptureFixture[bytes], spans: Spans
+) -> None:
+    configure(json=True)
+    structlog.contextvars.bind_contextvars(connection_id="abc")
+    with spans.tracer.start_as_current_span("work"):
+        structlog.get_logger().info("hello", number=5, thing={1})
+    structlog.get_logger().debug("not this")
+    (line,) = lines_in(capsysbinary.readouterr().out)
+    assert len(line.pop("trace_id")) == 32
+    assert len(line.pop("span_id")) == 16
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "hello",
+        "level": "info",
+        "connection_id": "abc",
+        "number": 5,
+        "thing": "{1}",
+    }
+
+
+def test_the_standard_librarys_logs_come_the_same_way(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    server = logging.getLogger("uvicorn.error")
+    own = logging.StreamHandler()
+    server.addHandler(own)
+    server.propagate = False
+    configure(json=True, level="warning")
+    server.warning("it is %s", "late")
+    logging.getLogger("some.library").info("not this")
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("some.library").exception("failed")
+    captured = capsysbinary.readouterr()
+    late, failed = lines_in(captured.out)
+    assert captured.err == b""
+    assert (late["event"], late["level"], late["logger"]) == (
+        "it is late",
+        "warning",
+        "uvicorn.error",
+    )
+    assert failed["event"] == "failed"
+    assert "ZeroDivisionError" in failed["exception"]
+    assert server.handlers == []
+
+
+def test_for_development_lines_are_for_reading(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(json=False, level="debug")
+    structlog.get_logger().debug("hello", number=5)
+    configure(json=False, colors=True)
+    structlog.get_logger().info("colourful")
+    plain, coloured = capsys.readouterr().out.splitlines()
+    assert "[debug" in plain
+    assert "hello" in plain
+    assert "number=5" in plain
+    assert "\x1b[" not in plain
+    assert "\x1b[" in coloured
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_by_default_the_output_decides(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], *, terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    configure()
+    structlog.get_logger().info("hello")
+    assert capsysbinary.readouterr().out.startswith(b"{") == (not terminal)
+
+
+def test_a_level_that_is_none_is_refused() -> None:
+    with pytest.raises(ImproperlyConfiguredException, match=r"one of debug, .*, not 'loud'"):
+        configure(level="loud")
+
+
+def test_nothing_is_configured_by_an_import() -> None:
+    program = (
+        "import logging, structlog, wspipe_middlewares.logging;"
+        "print(structlog.is_configured(), logging.getLogger().handlers)"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.check_output(command, text=True, timeout=60) == "False []\n"
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> InMemoryLogRecordExporter:
+    """What a logger provider has exported."""
+    exporter = InMemoryLogRecordExporter()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    monkeypatch.setattr(export, "_LOGGER", provider.get_logger("wspipe"))
+    return exporter
+
+
+def test_each_line_is_exported_too(
+    exported: InMemoryLogRecordExporter, capsysbinary: pytest.CaptureFixture[bytes], spans: Spans
+) -> None:
+    configure(json=True, export=True)
+    with spans.tracer.start_as_current_span("work"):
+        structlog.get_logger().warning("hello", number=5, fields={"a": [1]}, nothing=None)
+    structlog.get_logger().info("close", trace_id="0" * 31 + "5", span_id="0" * 15 + "6")
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("some.library").exception("failed")
+    logging.getLogger("opentelemetry.exporter").error("the collector is gone")
+    assert len(lines_in(capsysbinary.readouterr().out)) == 4
+    hello, close, failed = (data.log_record for data in exported.get_finished_logs())
+    work = spans.only("work").context
+    assert work is not None
+    assert (hello.body, hello.severity_text) == ("hello", "warning")
+    assert hello.severity_number is _logs.SeverityNumber.WARN
+    assert dict(hello.attributes or {}) == {"number": 5, "fields": '{"a":[1]}', "nothing": None}
+    assert (hello.trace_id, hello.span_id) == (work.trace_id, work.span_id)
+    assert (close.trace_id, close.span_id, close.trace_flags) == (5, 6, 1)
+    assert hello.timestamp is not None
+    assert "ZeroDivisionError" in str((failed.attributes or {})["exception"])
+    assert failed.severity_number is _logs.SeverityNumber.ERROR
+
+
+def test_without_a_provider_export_does_nothing(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    configure(json=True, export=True)
+    structlog.get_logger().info("hello")
+    assert len(lines_in(capsysbinary.readouterr().out)) == 1

@@ -1,0 +1,72 @@
+"""The route's pattern, by what frameworks leave in the scope; see also tests/frameworks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.routing import Host, Mount, Router, WebSocketRoute
+
+from wspipe import ASGIConnection
+from wspipe_middlewares.route import route_of
+
+
+async def endpoint(_: Any) -> None: ...
+
+
+async def another(_: Any) -> None: ...
+
+
+def pattern(**scope: Any) -> str | None:
+    return route_of(ASGIConnection({"type": "websocket", "path": "/x", **scope}))
+
+
+def test_whoever_knows_the_pattern_may_say_it() -> None:
+    assert pattern(**{"wspipe.route": "/a/{b}", "path_template": "/c"}) == "/a/{b}"
+    assert pattern(**{"wspipe.route": None, "path_template": "/c"}) is None
+
+
+def test_without_a_framework_there_is_none() -> None:
+    assert pattern() is None
+    assert pattern(root_path="/api") is None
+    assert pattern(router=object(), endpoint=endpoint) is None
+
+
+def test_it_is_looked_up_once() -> None:
+    connection: Any = ASGIConnection({"type": "websocket", "path_template": "/a/{b}"})
+    assert route_of(connection) == "/a/{b}"
+    connection.scope["path_template"] = "/other"
+    assert route_of(connection) == "/a/{b}"
+
+
+ROUTER = Router(
+    [
+        WebSocketRoute("/a/{b}", endpoint),
+        Mount("/m/{n}", routes=[Mount("/o", routes=[WebSocketRoute("/p/{q}", endpoint)])]),
+        Host("h.example", Router([Mount("/on", routes=[WebSocketRoute("/host", endpoint)])])),
+        Mount("/plain", another),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("mounted_at", "found"),
+    [
+        (None, "/a/{b}"),
+        ("/m/5/o", "/m/{n}/o/p/{q}"),
+        ("/on", "/on/host"),
+        ("/nowhere", None),
+    ],
+)
+def test_older_versions_of_starlette_leave_only_the_endpoint(
+    mounted_at: str | None, found: str | None
+) -> None:
+    scope: dict[str, Any] = {"router": ROUTER, "endpoint": endpoint}
+    if mounted_at is not None:
+        scope |= {"app_root_path": "/api", "root_path": f"/api{mounted_at}"}
+    assert pattern(**scope) == found
+
+
+def test_what_is_mounted_without_routes_is_known_by_its_mount() -> None:
+    mounted = {"app_root_path": "", "root_path": "/plain"}
+    assert pattern(router=ROUTER, endpoint=another, route=ROUTER.routes[3], **mounted) == "/plain"
