@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import starlette.websockets
 
 import wspipe
-from benchmarks import echo
+from benchmarks import echo, memory
+from benchmarks.observing import Observing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +33,14 @@ def contenders(
         "wspipe WebSocket": partial(echo.run_class, wspipe.WebSocket, through),
     }
 
+
+PACKAGES = (
+    "wspipe",
+    "starlette",
+    "orjson",
+    "opentelemetry-sdk",
+    "opentelemetry-instrumentation-asgi",
+)
 
 TABLES: dict[str, tuple[str | bytes, dict[str, Contender]]] = {
     "text echo, 64 characters of ASCII": (echo.TEXT, contenders(echo.raw_text, echo.echo_text)),
@@ -63,16 +72,32 @@ def report(title: str, times: dict[str, list[float]]) -> None:
     """
     raw, peer, *_ = times.values()
     peers = [theirs - base for theirs, base in zip(peer, raw, strict=True)]
-    print(f"\n{title}: overhead over raw ASGI, per message")
+    print(f"\n{title}: overhead over raw ASGI, each")
     print(f"  {'':22}{'minimum':>12}{'ratio':>8}{'median':>12}{'ratio':>8}")
     for name, own in times.items():
         overheads = [mine - base for mine, base in zip(own, raw, strict=True)]
         ratios = [mine / theirs for mine, theirs in zip(overheads, peers, strict=True)]
         best = min(own) - min(raw)
         print(
-            f"  {name:22}{best:>9.0f} ns{best / (min(peer) - min(raw)):>8.2f}"
-            f"{median(overheads):>9.0f} ns{median(ratios):>8.2f}"
+            f"  {name:22}{best:>9.0f} ns{best / (min(peer) - min(raw)):>8.3f}"
+            f"{median(overheads):>9.0f} ns{median(ratios):>8.3f}"
         )
+
+
+def report_memory(observing: Observing, count: int) -> None:
+    """Print what an idle connection weighs, and how much of that is observing."""
+    print(f"\nmemory: bytes per idle connection, of {count:,}")
+    print(f"  {'':22}{'all':>12}{'over bare':>12}")
+    bare = memory.weigh(None, count, gc.collect)
+    print(f"  {'bare WebSocket':22}{bare:>12,.0f}")
+    for name, options in {
+        "handshake": {},
+        "connection": {"span": "connection"},
+        "connection, all": {"span": "connection", "messages": "all"},
+    }.items():
+        pipeline = observing.pipeline(**options)
+        weight = memory.weigh(pipeline, count, observing.processor.force_flush)
+        print(f"  {name:22}{weight:>12,.0f}{weight - bare:>+12,.0f}")
 
 
 def main() -> None:
@@ -80,12 +105,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the rounds")
     rounds = 100 if parser.parse_args().quick else 1000
-    packages = ", ".join(f"{name} {version(name)}" for name in ("wspipe", "starlette", "orjson"))
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     print(f"Python {platform.python_version()}, {platform.machine()}; {packages}")
     print(f"{rounds} interleaved rounds of 500 messages; asyncio")
     gc.disable()
     for title, (data, running) in TABLES.items():
         report(title, asyncio.run(measure(data, running, rounds, 500)))
+    observing = Observing()
+    for title, timed, count in (
+        ("observing a text echo, the real SDK", observing.time_messages, 500),
+        ("observing a session with one message, the real SDK", observing.time_session, 1),
+    ):
+        observed = {name: partial(timed, app) for name, app in observing.applications().items()}
+        report(title, asyncio.run(measure(echo.TEXT, observed, rounds // 5, count)))
+    report_memory(observing, 10 * rounds)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Session:
         self.connected = False
         self.answers = 0
         self.last: Any = None
-        self.scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b""}
+        self.scope: Any = {"type": "websocket", "path": "/", "headers": [], "query_string": b""}
 
     async def receive(self) -> Any:
         """Give the connect event, then the messages, then the disconnect."""

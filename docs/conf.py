@@ -10,6 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import wspipe
 from wspipe.state_machine import RULES
+from wspipe_middlewares.names import ATTRIBUTES, METRICS
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -57,6 +58,9 @@ nitpick_ignore = {
     ("py:class", "MultiDictProxy"),
     ("py:class", "URL"),  # yarl
     ("py:class", "FilteringBoundLogger"),  # structlog
+    ("py:class", "EventDict"),
+    ("py:class", "MeterProvider"),  # OpenTelemetry
+    ("py:class", "opentelemetry.trace.TracerProvider"),
     ("py:class", "Decorator"),  # what on_receive and on_send are without a function
     ("py:class", "wspipe.scope.Auth"),  # the type variables of a connection
     ("py:class", "wspipe.scope.User"),
@@ -105,6 +109,37 @@ class RulesOf(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(rows))
 
 
+class NamesOf(SphinxDirective):
+    """The attributes or the metrics that observers give, as a table."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table in Markdown, from the names module, and have it parsed."""
+        rows = _attribute_rows() if self.arguments == ["attributes"] else _metric_rows()
+        return self.parse_text_to_nodes("\n".join(rows))
+
+
+def _attribute_rows() -> list[str]:
+    return [
+        "| attribute | what it tells | precedent |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {each.meaning} | {each.precedent} |" for name, each in ATTRIBUTES.items()),
+    ]
+
+
+def _metric_rows() -> list[str]:
+    rows = ["| metric | kind, unit | what it tells | attributes | precedent |", "|" + " --- |" * 5]
+    for metric in METRICS:
+        option = f" Only with `{metric.option}=True`." if metric.option else ""
+        attributes = ", ".join(f"`{name}`" for name in metric.attributes)
+        rows.append(
+            f"| `{metric.name}` | {metric.kind}, `{metric.unit}` | {metric.description}{option} "
+            f"| {attributes} | {metric.precedent} |"
+        )
+    return rows
+
+
 def _any_of(states: frozenset[str], every: frozenset[str]) -> str:
     return "any" if states == every else " or ".join(sorted(states))
 
@@ -114,3 +149,4 @@ def setup(app: Sphinx) -> None:
     app.connect("missing-reference", public_name_or_code)
     app.connect("autodoc-process-docstring", headings_of_docstrings)
     app.add_directive("rules-of", RulesOf)
+    app.add_directive("names-of", NamesOf)

@@ -82,7 +82,12 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
 
 @contextmanager
 def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        "OTEL_SDK_DISABLED": "true",  # without a collector the exporters would complain
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     with subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=EXAMPLES,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
+from opentelemetry.sdk.metrics import MeterProvider
 
 import wspipe
 import wspipe_middlewares
@@ -45,7 +48,18 @@ def test_the_pages_that_have_code_are_found() -> None:
     assert names >= {"first-pipeline", "first-interceptor", "order", "state-machine"}
 
 
-@pytest.mark.usefixtures("alarm")
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Leave structlog and the root logger as they were."""
+    root, config = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**config)
+
+
+@pytest.mark.usefixtures("alarm", "as_before")
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=lambda page: page.stem)
 def test_the_code_of_a_page_prints_what_the_page_shows(
     page: Path, blocks: Callable[..., Any], capsys: pytest.CaptureFixture[str]
@@ -61,12 +75,15 @@ def test_the_code_of_a_page_prints_what_the_page_shows(
             is_output = following and following.language == "text" and not following.options
             expected = following.body if is_output else ""
             assert stripped(capsys.readouterr().out) == stripped(expected)
+    for value in namespace.values():
+        if isinstance(value, MeterProvider):
+            value.shutdown()
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
 def test_a_shown_output_follows_code_or_has_a_name(page: Path, blocks: Callable[..., Any]) -> None:
     found = blocks(page)
-    for block, preceding in zip(found, [None, *found[:-1]], strict=True):
+    for block, preceding in zip(found, [None, *found][: len(found)], strict=True):
         if block.language == "text" and "name" not in block.options:
             assert preceding is not None
             assert preceding.language == "python"

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from websockets.sync.client import connect
+
+from tests.otlp_receiver import plain, receiving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.otlp_receiver import Receiver
 
 DOCS = Path(__file__).parents[2] / "docs"
 CONTROL = re.compile(r"\x1b(\[[0-9;]*[A-Za-z]|[78])")
@@ -87,6 +92,42 @@ def test_the_echo(session: Callable[..., str], shown: Callable[[str], str]) -> N
 
 def test_the_interceptors(session: Callable[..., str]) -> None:
     session("first_interceptor:app", "/", "interceptor-session")
+
+
+def test_a_collector_has_the_spans_the_lines_and_the_metrics(
+    session: Callable[..., str], shown: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_SDK_DISABLED", "false")
+        log = session("otlp:app", "/rooms/7?token=s3cret", "otlp-session")
+    assert collector.services == {"rooms"}
+    assert settled("\n".join(told_to(collector))) == settled(shown("otlp-received"))
+    told = str(collector.requests) + "".join(re.findall(r".*connection_id.*", log))
+    assert "token=[redacted]" in told
+    assert "s3cret" not in told
+
+
+def told_to(collector: Receiver) -> list[str]:
+    """Say in words what a collector has of the session, the spans in the order of their begin."""
+    names = {span.span_id: span.name for span in collector.spans}
+    lines = []
+    for span in sorted(collector.spans, key=lambda span: span.start_time_unix_nano):
+        kind = Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_")
+        under = f", under {names[span.parent_span_id]}" if span.parent_span_id else ""
+        linked = "".join(f", linked to {names[link.span_id]}" for link in span.links)
+        lines.append(f"span {span.name}: {kind}{under}{linked}")
+    lines += [
+        f"line {record.body.string_value}: of {names[record.span_id]}"
+        for record in collector.logs
+        if "connection_id" in plain(record.attributes) and "logger" not in plain(record.attributes)
+    ]
+    for name, metric in sorted(collector.metrics.items()):
+        data = getattr(metric, metric.WhichOneof("data"))
+        total = sum(getattr(p, "count", 0) or getattr(p, "as_int", 0) for p in data.data_points)
+        (route,) = {plain(point.attributes)["http.route"] for point in data.data_points}
+        lines.append(f"metric {name}: {total} at {route}")
+    return lines
 
 
 def test_the_quota_denies_who_has_no_name(session: Callable[..., str]) -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     import anyio
-    from tests.wspipe.wire_support import Model
 
+    from tests.wspipe.wire_support import Model
     from wspipe import Event
     from wspipe.wire import Wire
 

@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from wspipe import cli
-from wspipe.cli import command, demo, logs, server
+from wspipe.cli import command, demo, server
+from wspipe_middlewares.logging import configure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +153,8 @@ def test_a_second_signal_stops_without_waiting() -> None:
 def test_what_uvicorn_reports_is_logged_as_everything_else(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    logs.configure(json=True, colors=False)
+    server.Server(demo.app, started=list, stopping=demo.close_all)
+    configure(json=True, colors=False)
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.warning("%s went wrong\n", "something")
     uvicorn.error("ASGI callable returned without completing handshake.")
@@ -171,7 +173,7 @@ def test_what_uvicorn_reports_is_logged_as_everything_else(
 
 @pytest.mark.usefixtures("clean_logs")
 def test_a_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(json=False, colors=False)
+    configure(json=False, colors=False)
     password = os.urandom(8).hex()
     try:
         int(password[:0])

@@ -8,60 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.wspipe.running_demo import TIMEOUT, close_of, running
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-TIMEOUT = 20.0
 STOPPED = (1001, "the demo was stopped")
-
-
-@dataclass
-class Running:
-    """A demo in a process of its own."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    log: Path
-
-    @property
-    def chat(self) -> str:
-        return f"{self.url.replace('http', 'ws')}/chat"
-
-    def stop(self, number: int = signal.SIGINT) -> str:
-        self.process.send_signal(number)
-        assert self.process.wait(TIMEOUT) == 0
-        return self.log.read_text()
-
-
-@contextmanager
-def running(log: Path, *options: str) -> Iterator[Running]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wspipe", "demo", "--port", "0", *options],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + TIMEOUT
-        while (found := re.search(r"http://[\d.]+:\d+", log.read_text())) is None:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "the demo did not start"
-            time.sleep(0.02)
-        yield Running(process, found[0], log)
-    finally:
-        process.kill()
-        process.wait(TIMEOUT)
 
 
 def wspipe(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -72,15 +30,6 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
-
-
-def close_of(client: Any) -> tuple[int, str]:
-    """Receive until the server closes."""
-    try:
-        while True:
-            client.recv(TIMEOUT)
-    except ConnectionClosed as end:
-        return end.rcvd.code, end.rcvd.reason
 
 
 def test_the_demo_serves_the_page_and_the_chat_and_logs_json_lines(tmp_path: Path) -> None:

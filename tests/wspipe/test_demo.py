@@ -57,7 +57,9 @@ async def test_the_welcome_tells_the_id_and_the_pipeline() -> None:
         welcome = await client.receive_json()
         assert welcome["id"] in demo.watch.visits.open
         assert welcome["pipeline"][0] == "StateValidation(strict=True)"
-        assert welcome["pipeline"][2:] == ["Guard()", "Watch()", "on_receive(smile)"]
+        names = [stage.partition("(")[0] for stage in welcome["pipeline"][1:4]]
+        assert names == ["Logging", "Tracing", "Metrics"]
+        assert welcome["pipeline"][4:] == ["Guard()", "Watch()", "on_receive(smile)"]
 
 
 async def test_all_tabs_hear_what_one_says() -> None:

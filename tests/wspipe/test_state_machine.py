@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tests.wspipe.conftest import Bench
-
     from wspipe.state_machine import Rule
 
 EVENTS: dict[str, dict[str, Any]] = {

@@ -49,7 +49,9 @@ def export_line(logger: WrappedLogger, method: str, line: EventDict) -> EventDic
                 severity_number=_SEVERITIES.get(level, SeverityNumber.UNSPECIFIED),
                 body=str(line.get("event", "")),
                 attributes={
-                    name: _exportable(value) for name, value in fields.items() if name not in _TAKEN
+                    name: _exportable(value)
+                    for name, value in fields.items()
+                    if name not in _TAKEN and value is not None
                 },
             )
         )
@@ -66,6 +68,6 @@ def _context(line: EventDict) -> Context | None:
 
 
 def _exportable(value: object) -> AnyValue:
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str | bool | int | float):
         return value
     return orjson.dumps(value, default=str).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ import structlog
 from wspipe import ImproperlyConfiguredException
 from wspipe_middlewares.logging.export import export_line
 from wspipe_middlewares.logging.trace_ids import add_trace_ids
+from wspipe_middlewares.redaction import redact_query
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -31,6 +33,8 @@ _SERVER_LOGGERS: Final = (
     "daphne",
 )
 
+_QUERY: Final = re.compile(r"\?([^\s\"']+)")
+
 
 def configure(
     *,
@@ -42,8 +46,9 @@ def configure(
     """Set structlog up for the whole program, and lead the standard library's logs to it.
 
     Call it once, at the start. Each line has what is bound to structlog's contextvars (such as the
-    `connection_id`, while a handler serves a connection) and the ids of the current span. Any task
-    and any thread may log; a line is written to the standard output before the call returns.
+    `connection_id`, while a handler serves a connection) and the ids of the current span. Secrets
+    in the queries of a server's access lines are hidden. Any task and any thread may log; a line is
+    written to the standard output before the call returns.
 
     Args:
         json: Write JSON lines, by orjson; by default unless the output is a terminal.
@@ -101,9 +106,13 @@ class _ToStructlog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log it again."""
+        message = record.getMessage().strip()
+        if record.name in _SERVER_LOGGERS:
+            # Their access lines have the request's query as it came.
+            message = _QUERY.sub(lambda found: f"?{redact_query(found[1].encode())}", message)
         structlog.get_logger().log(
             record.levelno,
-            record.getMessage().strip(),
+            message,
             logger=record.name,
             exc_info=record.exc_info,
         )

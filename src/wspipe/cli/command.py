@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import structlog
 import typer
 from rich.console import Console
 from yarl import URL
 
-from wspipe.cli import logs
 from wspipe.cli.demo import app as demo_app
 from wspipe.cli.demo import close_all
 from wspipe.cli.server import ListenError, Server, listen
+from wspipe_middlewares.logging import configure  # noqa: TID251 - the command line stands on both
+
+if TYPE_CHECKING:
+    from wspipe import ASGIApp
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Middleware for ASGI WebSockets."
@@ -34,6 +38,16 @@ def _port_number(value: str) -> int:
     if not 0 <= port <= 65535:
         _fail(f"{value!r} is no port; give a number from 1 to 65535, or 0 for any free port")
     return port
+
+
+def _collector_url(value: str) -> URL:
+    try:
+        url = URL(value)
+    except ValueError:
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        _fail(f"{value!r} is no URL of a collector; give one such as http://127.0.0.1:4318")
+    return url
 
 
 def _fail(message: str) -> NoReturn:
@@ -65,25 +79,58 @@ def demo(
         int, typer.Option(parser=_port_number, metavar="PORT", help="The port; 0 takes a free one.")
     ] = 8000,
     json: Annotated[bool, typer.Option("--json", help="Log JSON lines.")] = False,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Serve metrics for Prometheus at /metrics.")
+    ] = False,
+    otlp: Annotated[
+        URL | None,
+        typer.Option(
+            parser=_collector_url,
+            metavar="URL",
+            help="Send traces, metrics and logs to this collector, by OTLP over HTTP.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a page that talks to a WebSocket through a pipeline."""
-    try:
-        listener = listen(host, port)
-    except ListenError as error:
-        _fail(str(error))
-    url = str(URL.build(scheme="http", host=host, port=listener.getsockname()[1]))
-    console = Console(highlight=False, soft_wrap=True)
-    logs.configure(json=json, colors=console.is_terminal and not console.no_color)
-    logger = structlog.get_logger("wspipe")
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(listen(host, port))
+        except ListenError as error:
+            _fail(str(error))
+        served = _export(demo_app, stack, prometheus=prometheus, collector=otlp)
+        url = str(URL.build(scheme="http", host=host, port=listener.getsockname()[1]))
+        console = Console(highlight=False, soft_wrap=True)
+        colors = console.is_terminal and not console.no_color
+        configure(json=json, colors=colors, export=otlp is not None)
+        logger = structlog.get_logger("wspipe")
 
-    def announce() -> None:
-        if json:
-            logger.info("demo.start", url=url)
-        else:
+        def announce() -> None:
+            metrics = {"metrics": f"{url}/metrics"} if prometheus else {}
+            if json:
+                logger.info("demo.start", url=url, **metrics)
+                return
             console.print(f"wspipe demo: open [bold]{url}[/] in two tabs. Ctrl-C stops it.")
+            for address in metrics.values():
+                console.print(f"wspipe demo: Prometheus finds metrics at {address}")
 
-    Server(demo_app, started=announce, stopping=close_all).run(sockets=[listener])
-    if json:
-        logger.info("demo.stop")
-    else:
+        Server(served, started=announce, stopping=close_all).run(sockets=[listener])
+        if json:
+            logger.info("demo.stop")
+    if not json:
         console.print("wspipe demo: stopped.")
+
+
+def _export(
+    application: ASGIApp, stack: ExitStack, *, prometheus: bool, collector: URL | None
+) -> ASGIApp:
+    if not prometheus and collector is None:
+        return application
+    try:
+        from wspipe.cli.telemetry import Telemetry, with_metrics  # noqa: PLC0415 - has more needs
+    except ModuleNotFoundError as error:
+        _fail(
+            f"{error.name} is not installed; "
+            "--prometheus and --otlp need pip install 'wspipe[cli,otel]'"
+        )
+    stack.callback(Telemetry(prometheus=prometheus, collector=collector).close)
+    return with_metrics(application) if prometheus else application

@@ -25,9 +25,10 @@ from wspipe import (
 from wspipe.cli import web
 from wspipe.cli.room import PATIENCE, Room
 from wspipe.cli.watch import Watch
-from wspipe_middlewares import Logging  # noqa: TID251 - the command line stands on both
+from wspipe_middlewares import Logging, Metrics, Tracing  # noqa: TID251 - it stands on both
+from wspipe_middlewares.names import ROUTE_KEY  # noqa: TID251 - likewise
 
-# The pipeline: a guard and an interceptor of our own, between two that read the engine's tally.
+# The pipeline: a guard and an interceptor of our own, among observers that read the engine's tally.
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,14 @@ def smile(event: Event, _: ASGIConnection) -> Event:
 
 room = Room()
 watch = Watch()
-pipeline = Logging() | Guard() | watch | smile
+pipeline = (
+    Logging()
+    | Tracing(span="connection")
+    | Metrics(message_size=True, process_duration=True, send_duration=True)
+    | Guard()
+    | watch
+    | smile
+)
 
 
 # The handler: one call for each connection, from the accept to the end.
@@ -99,6 +107,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await web.respond(scope["path"], watch.visits, send)
     else:
+        if scope["path"] == "/chat":
+            scope[ROUTE_KEY] = "/chat"  # a framework's router would tell
         await chat(scope, receive, send)
 
 

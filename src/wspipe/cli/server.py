@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ class Server(uvicorn.Server):
                 ws_max_size=64 * 1024,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_right)
         self._announce = started
         self._say_goodbye = stopping
 
@@ -83,3 +85,8 @@ class Server(uvicorn.Server):
         """Stop on a signal, at once on a second one; uvicorn's own method would raise it again."""
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+def _is_right(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn says of every denial response by mistake (its issue 3138)."""
+    return record.msg != "ASGI callable returned without completing handshake."

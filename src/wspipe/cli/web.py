@@ -36,8 +36,20 @@ async def respond(path: str, visits: Visits, send: Send) -> None:
         status, kind, body = 200, "text/html", PAGE
     elif visit := visits.find(path.removeprefix("/connections/")):
         status, kind, body = 200, "application/json", orjson.dumps(visit.report())
+    await reply(send, status, f"{kind}; charset=utf-8", body)
+
+
+async def reply(send: Send, status: int, content_type: str, body: bytes) -> None:
+    """Send a whole response.
+
+    Args:
+        send: Takes the response.
+        status: Its status.
+        content_type: What the body is.
+        body: The body.
+    """
     headers = {
-        "content-type": f"{kind}; charset=utf-8",
+        "content-type": content_type,
         "content-length": str(len(body)),
         "content-security-policy": _POLICY,
         "cache-control": "no-store",
