@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Response
 
-_UVICORN = "uvicorn served.app:app --port {port} --ws"
+_UVICORN = "uvicorn {app} --port {port} --ws"
 COMMANDS = {
     **{
         f"uvicorn-{name}": f"{_UVICORN} {name}"
         for name in WS_PROTOCOLS
         if name not in {"auto", "none"}
     },
-    "hypercorn": "hypercorn served.app:app --bind 127.0.0.1:{port}",
-    "hypercorn-trio": "hypercorn served.app:app --bind 127.0.0.1:{port} --worker-class trio",
-    "granian": "granian served.app:app --interface asgi --port {port}",
-    "daphne": "daphne served.app:app --bind 127.0.0.1 --port {port}",
+    "hypercorn": "hypercorn {app} --bind 127.0.0.1:{port}",
+    "hypercorn-trio": "hypercorn {app} --bind 127.0.0.1:{port} --worker-class trio",
+    "granian": "granian {app} --interface asgi --port {port}",
+    "daphne": "daphne {app} --bind 127.0.0.1 --port {port}",
 }
+_IMPORTS = (Path(__file__).parent, Path(__file__).parents[2])  # for `served` and `tests`
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Server:
     log: Path
 
     @classmethod
-    def start(cls, name: str, folder: Path) -> Server:
+    def start(cls, name: str, folder: Path, app: str = "served.app:app") -> Server:
         """Start a server and wait until it listens."""
         log, port = folder / f"{name}.log", _free_port()
-        command = [sys.executable, "-m", *COMMANDS[name].format(port=port).split()]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        command = [sys.executable, "-m", *COMMANDS[name].format(app=app, port=port).split()]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, _IMPORTS))}
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command, env=environment, stdout=output, stderr=output, start_new_session=True
@@ -139,6 +140,25 @@ def server(
     assert "wspipe.exceptions.ClientDisconnected" not in log, log
 
 
+@pytest.fixture(scope="session", params=COMMANDS)
+def observed_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Give a server of conversations under observation."""
+    folder = tmp_path_factory.mktemp("observed")
+    server = Server.start(request.param, folder, "served.observed:app")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=COMMANDS)
+def own_observed_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """Give such a server that the test may stop."""
+    server = Server.start(request.param, tmp_path, "served.observed:app")
+    yield server
+    server.stop()
+
+
 @pytest.fixture(params=COMMANDS)
 def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """Give a server that the test may stop."""
@@ -160,7 +180,7 @@ def pytest_runtest_makereport(
     """Show the server's output where a test fails."""
     report = yield
     arguments = getattr(item, "funcargs", {})
-    server = arguments.get("server") or arguments.get("own_server")
+    server = next((each for each in arguments.values() if isinstance(each, Server)), None)
     if report.failed and server is not None:
         lines = server.log.read_text().splitlines()
         report.sections.append((f"last lines of {server.name}", "\n".join(lines[-40:])))
