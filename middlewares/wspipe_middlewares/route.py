@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wspipe_middlewares.names import ROUTE_KEY
 
@@ -11,27 +11,33 @@ if TYPE_CHECKING:
 
     from wspipe import ASGIConnection, Scope
 
+_MOST_WRAPPERS: Final = 32
+
 
 def route_of(connection: ASGIConnection) -> str | None:
     """Give the pattern of a connection's route, `None` where nothing tells.
 
     It is what the scope has as `wspipe.route`, or else what Litestar, FastAPI or Starlette chose.
-    Ask when they have chosen: from the answer to the handshake on. The answer is kept.
+    Ask when they have chosen: from the answer to the handshake on.
     """
     scope = connection.scope
-    if ROUTE_KEY not in scope:
-        scope[ROUTE_KEY] = scope.get("path_template") or _starlette_pattern(scope)
-    route = scope[ROUTE_KEY]
+    if ROUTE_KEY in scope:
+        route = scope[ROUTE_KEY]
+    else:
+        route = scope.get("path_template") or _starlette_pattern(scope)
     return route if isinstance(route, str) else None
 
 
 def _starlette_pattern(scope: Scope) -> str | None:
     """Put together what Starlette and FastAPI leave: the route, behind the mounts it lies in."""
-    routes: Iterable[Any] = getattr(scope.get("router"), "routes", ())
+    routes = _routes_in(scope.get("router"))
     prefix = ""
     if "app_root_path" in scope:
         mounted_at = scope["root_path"][len(scope["app_root_path"]) :]
-        prefix, routes = _find_mount(routes, f"{mounted_at}/") or ("", ())
+        found = _find_mount(routes, f"{mounted_at}/")
+        if found is None:
+            return None  # half a pattern would be that of another route
+        prefix, routes = found
     route, endpoint = scope.get("route"), scope.get("endpoint")
     if route is None and endpoint is not None:  # older versions leave the endpoint only
         route = next((each for each in routes if getattr(each, "endpoint", None) is endpoint), None)
@@ -48,7 +54,7 @@ def _find_mount(routes: Iterable[Any], path: str) -> tuple[str, Iterable[Any]] |
     for route in routes:
         if hasattr(route, "endpoint"):
             continue
-        inner: Iterable[Any] = getattr(route, "routes", ())
+        inner = _routes_in(route)
         regex = getattr(route, "path_regex", None)
         if regex is None:
             found = _find_mount(inner, path)  # a Host takes nothing from the path
@@ -60,3 +66,13 @@ def _find_mount(routes: Iterable[Any], path: str) -> tuple[str, Iterable[Any]] |
         if found is not None:
             return f"{getattr(route, 'path', '')}{found[0]}", found[1]
     return None
+
+
+def _routes_in(app: Any) -> Iterable[Any]:
+    """Find the routes in an application, behind the middlewares around it."""
+    for _ in range(_MOST_WRAPPERS):
+        routes: Iterable[Any] | None = getattr(app, "routes", None)
+        if routes:
+            return routes
+        app = getattr(app, "app", None)
+    return ()

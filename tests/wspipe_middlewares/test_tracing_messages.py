@@ -138,12 +138,30 @@ async def test_a_span_of_the_handler_around_several_receives_stays(spans: Spans)
             await socket.send_text("2")
             await socket.receive_text()
             await socket.send_text("3")
+            with anyio.move_on_after(0.001):
+                await socket.receive()
+            spans.tracer.start_span("after").end()
 
     await converse(spans, handler, "one", "two", "three")
     first, second, _ = spans.named("process")
     assert parent_of(spans.only("session")) == id_of(first)
     assert parent_of(second) is None
     assert parent_of(spans.only("work")) == id_of(second)
+    assert parent_of(spans.only("after")) == id_of(spans.only("session"))
+
+
+async def test_a_span_that_covers_no_receive_is_left_alone(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive_text()
+        with spans.tracer.start_as_current_span("session"):
+            with anyio.move_on_after(0.001):
+                await socket.receive()
+            spans.tracer.start_span("after").end()
+            await socket.send_text("1")
+
+    await converse(spans, handler, "one")
+    assert parent_of(spans.only("after")) == id_of(spans.only("session"))
 
 
 async def test_what_a_handler_leaves_behind_in_the_context_stays(spans: Spans) -> None:

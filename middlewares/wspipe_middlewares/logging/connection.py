@@ -64,7 +64,8 @@ class ConnectionLog:
         """Log that the connection was accepted."""
         if self.connection.handshake_status == 101:
             self.fields["subprotocol"] = _shown(event.get("subprotocol"))
-            self.logger.info("websocket.open", **self._all_fields())
+            self._note_route()
+            self.logger.info("websocket.open", **self.fields, **trace_ids(self.connection))
 
     def ended(self) -> None:
         """Log how the connection ended."""
@@ -75,8 +76,11 @@ class ConnectionLog:
 
     def _report(self, outcome: Outcome) -> None:
         traffic, error = outcome.traffic, outcome.error
+        if outcome.status != 101:
+            self._note_route()
         fields = {
-            **self._all_fields(),
+            **self.fields,
+            **trace_ids(self.connection),
             "status": outcome.status,
             "duration": round(monotonic() - self.started, 6),
             "messages_received": traffic.messages_received,
@@ -96,10 +100,10 @@ class ConnectionLog:
             fields["exception"] = traceback_of(error)
         getattr(self.logger, self._level(outcome))(name, **fields)
 
-    def _all_fields(self) -> dict[str, Any]:
+    def _note_route(self) -> None:
         route = route_of(self.connection)
-        routed = {} if route is None else {"route": route}
-        return {**self.fields, **routed, **trace_ids(self.connection)}
+        if route is not None:
+            self.fields["route"] = route
 
     def _level(self, outcome: Outcome) -> str:
         code = outcome.code

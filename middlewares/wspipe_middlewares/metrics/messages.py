@@ -26,11 +26,13 @@ class MessageMetrics:
         recorder: Takes what is measured.
     """
 
-    __slots__ = ("connection", "delivered", "recorder")
+    __slots__ = ("connection", "delivered", "recorder", "route", "routed")
 
     def __init__(self, connection: ASGIConnection, recorder: Recorder) -> None:
         self.connection = connection
         self.recorder = recorder
+        self.routed = False
+        self.route: str | None = None
         self.delivered: tuple[float, dict[str, str]] | None = None
 
     def sized_receive(self, receive: Receive) -> Receive:
@@ -105,7 +107,9 @@ class MessageMetrics:
         self.recorder.size.record(message_size(event), attributes)
 
     def _attributes(self, event: Event, error_type: str | None = None) -> dict[str, str]:
-        attributes = attributes_of(route_of(self.connection))
+        if not self.routed:
+            self.route, self.routed = route_of(self.connection), True
+        attributes = attributes_of(self.route)
         attributes[names.MESSAGE_TYPE] = "text" if event.get("bytes") is None else "binary"
         if error_type is not None:
             attributes[names.ERROR_TYPE] = error_type

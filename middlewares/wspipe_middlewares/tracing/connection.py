@@ -94,8 +94,8 @@ class ConnectionTrace:
         elif span is not None:
             if subprotocol := event.get("subprotocol"):
                 span.set_attribute(names.SUBPROTOCOL, printable(subprotocol, VALUE_LIMIT))
+            self._describe_handshake(span, status)
             if not self.lasting:
-                self._describe_handshake(span, status)
                 self._end(span)
         if status != 101 or not self.lasting:
             self._leave()
@@ -107,7 +107,8 @@ class ConnectionTrace:
         if span is None:
             return
         outcome = Outcome.of(self.connection)
-        self._describe_handshake(span, outcome.status)
+        if outcome.status != 101:
+            self._describe_handshake(span, outcome.status)
         span.set_attributes(_end_attributes(outcome))
         if outcome.error is not None:
             span.add_event("exception", exception_attributes(outcome.error))

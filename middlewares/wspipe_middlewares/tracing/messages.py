@@ -61,6 +61,8 @@ class MessageTrace:
         "home",
         "link",
         "ratio",
+        "route",
+        "routed",
         "span",
         "tracer",
         "unsampled",
@@ -82,6 +84,8 @@ class MessageTrace:
         self.carrier = carrier
         self.carrier_failed = False
         self.home = Home()
+        self.routed = False
+        self.route: str | None = None
         self.span: Span | None = None
         self.before: Span = INVALID_SPAN
 
@@ -162,7 +166,9 @@ class MessageTrace:
     def _start(
         self, kind: SpanKind, event: Event, parent: Span, start_time: int | None = None
     ) -> Span:
-        name, route = _OPERATIONS[kind], route_of(self.connection)
+        if not self.routed:
+            self.route, self.routed = route_of(self.connection), True
+        name, route = _OPERATIONS[kind], self.route
         attributes: dict[str, AttributeValue] = {
             names.CONNECTION_ID: self.connection.id,
             names.MESSAGE_TYPE: "text" if event.get("bytes") is None else "binary",
