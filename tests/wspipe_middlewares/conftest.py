@@ -50,3 +50,16 @@ def measured() -> Iterator[Measured]:
     measured = Measured()
     yield measured
     measured.provider.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def nothing_failed_in_silence(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """See that no callback failed and OpenTelemetry warned of nothing, which nobody raises."""
+    yield
+    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
+    assert not [line.getMessage() for line in records if line.name.startswith("opentelemetry.")]
+    failed = [line.getMessage() for line in records if line.name == "wspipe" and line.exc_info]
+    expected = request.node.get_closest_marker("reports_failures") is not None
+    assert bool(failed) == expected, failed

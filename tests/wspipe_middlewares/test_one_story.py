@@ -384,6 +384,9 @@ async def test_all_three_tell_the_same(
     assert observers.connection_span.name == "GET /rooms/{room}"
     assert (observers.connection_span.attributes or {})["http.route"] == "/rooms/{room}"
     assert observers.lines[-1]["route"] == "/rooms/{room}"
+    if span == "connection" or expected.status != 101:
+        told = [event.name for event in observers.connection_span.events]
+        assert told == ["exception"] * (observers.lines[-1]["event"] == "websocket.error")
     told_error = observers.lines[-1]["event"] == "websocket.error"
     assert told_error == (error is not None and not isinstance(error, OSError))
     assert observers.spans.open == 0

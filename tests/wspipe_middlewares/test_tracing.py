@@ -187,28 +187,39 @@ async def test_baggage_reaches_the_handler_also_after_the_accept(spans: Spans) -
     assert seen == ["blue"]
 
 
+async def test_a_span_of_the_handler_around_the_accept_stays_current(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        with spans.tracer.start_as_current_span("greeting"):
+            await socket.accept()
+            spans.tracer.start_span("inner").end()
+
+    await converse(Tracing(tracer_provider=spans.provider), handler)
+    assert parent_of(spans.only("inner")) == id_of(spans.only("greeting"))
+
+
+@pytest.mark.parametrize("span", ["handshake", "connection"])
 @pytest.mark.parametrize(
     ("status", "error_type"), [(403, None), (429, None), (500, "500"), (503, "503")]
 )
 async def test_a_denial_ends_the_span_with_its_status(
-    spans: Spans, status: int, error_type: str | None
+    spans: Spans, status: int, error_type: str | None, span: Any
 ) -> None:
     async def handler(socket: WebSocket) -> None:
         await socket.send_denial_response(status, body="no")
         with spans.tracer.start_as_current_span("after"):
             pass
 
-    await converse(Tracing(tracer_provider=spans.provider), handler)
-    span, after = spans.only("GET"), spans.only("after")
-    attributes = span.attributes or {}
+    await converse(Tracing(span=span, tracer_provider=spans.provider), handler)
+    told, after = spans.only("GET"), spans.only("after")
+    attributes = told.attributes or {}
     assert attributes["http.response.status_code"] == status
     assert attributes["wspipe.closed_by"] == "application"
     assert attributes.get("error.type") == error_type
-    assert (span.status.status_code is StatusCode.ERROR) == (error_type is not None)
+    assert (told.status.status_code is StatusCode.ERROR) == (error_type is not None)
     assert parent_of(after) is None
-    assert span.end_time is not None
+    assert told.end_time is not None
     assert after.start_time is not None
-    assert span.end_time <= after.start_time
+    assert told.end_time <= after.start_time
 
 
 async def test_a_rejection_by_a_middleware_names_it(spans: Spans) -> None:

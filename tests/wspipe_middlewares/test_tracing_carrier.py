@@ -142,6 +142,7 @@ async def test_a_carrier_of_ones_own(spans: Spans) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.reports_failures
 async def test_a_carrier_that_fails_loses_no_message_and_is_reported_once(
     spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
