@@ -122,9 +122,12 @@ class NamesOf(SphinxDirective):
 
 def _attribute_rows() -> list[str]:
     return [
-        "| attribute | what it tells | precedent |",
-        "| --- | --- | --- |",
-        *(f"| `{name}` | {each.meaning} | {each.precedent} |" for name, each in ATTRIBUTES.items()),
+        "| attribute | spans | what it tells | precedent |",
+        "|" + " --- |" * 4,
+        *(
+            f"| `{name}` | {each.spans} | {each.meaning} | {each.precedent} |"
+            for name, each in ATTRIBUTES.items()
+        ),
     ]
 
 

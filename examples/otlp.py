@@ -52,7 +52,7 @@ configure(json=True, export=True)
 async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
     yield
     for provider in (tracers, meters, loggers):
-        provider.shutdown()  # exports what is left, also where a signal ends the process
+        provider.force_flush()  # export what is left: a signal may end the process
 
 
 # The application: it need not know of any of this, but may add spans and lines of its own.

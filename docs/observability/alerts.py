@@ -14,6 +14,7 @@ WINDOW: Final = "5m"
 _BY: Final = ("job", names.ROUTE)
 _WHERE: Final = f"{{{{ $labels.job }}}} {{{{ $labels.{promql.label(names.ROUTE)} }}}}"
 _FAILED: Final = promql.matcher(names.ERROR_TYPE, "!=", "")
+_A_FEW: Final = 0.01  # per second, which is three in five minutes
 _BY_CODE: Final = f"[0-9]+|{names.OTHER}"  # what no class of exceptions is called
 
 
@@ -51,7 +52,8 @@ def _abnormal_closes() -> Alert:
         f"Many connections end abnormally: {_WHERE}",
         "{{ $value | humanizePercentage }} of the connections that end have a close code such as "
         "1006 (the connection is lost) or 1009 (too big). Look at the dashboard for the codes, "
-        "and at the proxies in between.",
+        "and at the proxies in between. Servers that report a lost connection as 1005, as uvicorn "
+        "does by default, are not seen here.",
     )
 
 
@@ -59,7 +61,8 @@ def _errors() -> Alert:
     by_exception = promql.matcher(names.ERROR_TYPE, "!~", _BY_CODE)
     return Alert(
         "WebSocketErrors",
-        f"{_share_of_ends(_FAILED, by_exception)} > 0.01",
+        f"{_share_of_ends(_FAILED, by_exception)} > 0.01 "
+        f"and {promql.per_second(names.DURATION, _BY, [_FAILED, by_exception], WINDOW)} > {_A_FEW}",
         "5m",
         "critical",
         f"Handlers raise exceptions: {_WHERE}",
@@ -71,7 +74,7 @@ def _errors() -> Alert:
 def _failed_handshakes() -> Alert:
     return Alert(
         "WebSocketHandshakesFail",
-        f"{promql.per_second(names.REJECTED, _BY, [_FAILED], WINDOW)} > 0",
+        f"{promql.per_second(names.REJECTED, _BY, [_FAILED], WINDOW)} > {_A_FEW}",
         "5m",
         "critical",
         f"Handshakes fail by the server's fault: {_WHERE}",

@@ -12,6 +12,9 @@ from typing import Final, Literal
 ROUTE_KEY: Final = "wspipe.route"
 """Where the scope has the route's pattern: whoever knows it may put it there."""
 
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.37.0"
+"""The version of the conventions that the names follow."""
+
 OTHER: Final = "_OTHER"
 """What metrics say in place of a value that is not one of a few known ones."""
 
@@ -57,49 +60,78 @@ _TALLY: Final = "`connection.traffic`"
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute: what it tells, and what it is modelled on."""
+    """An attribute: what it tells, what it is modelled on, and which spans have it.
+
+    What a connection's span has at its end is on one that lasts to the end of the connection, and
+    on that of a handshake that was denied or failed.
+    """
 
     meaning: str
     precedent: str
+    spans: Literal[
+        "connection", "connection, at its end", "message", "both", "exception events", "none"
+    ]
 
 
 ATTRIBUTES: Final[dict[str, Attribute]] = {
-    METHOD: Attribute("`GET`; `CONNECT` over HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220)", _HTTP),
-    STATUS: Attribute("what answered the handshake; 101 is accepted", _HTTP),
-    ROUTE: Attribute("the route's pattern, never the path itself", _HTTP),
-    PATH: Attribute("the path", _HTTP),
-    QUERY: Attribute("the query, the values of secret parameters hidden", _HTTP),
-    SCHEME: Attribute("`ws` or `wss`", _HTTP),
-    SERVER_ADDRESS: Attribute("the host that the client asked for", _HTTP),
-    SERVER_PORT: Attribute("its port", _HTTP),
-    CLIENT_ADDRESS: Attribute("the address of the client, as the scope has it", _HTTP),
-    CLIENT_PORT: Attribute("its port", _HTTP),
-    PROTOCOL_VERSION: Attribute("the version of HTTP of the handshake", _GENERAL),
-    DIRECTION: Attribute("`receive` from the client, `transmit` to it", _GENERAL),
-    USER_AGENT: Attribute("the header `user-agent`", _HTTP),
+    METHOD: Attribute(
+        "`GET`; `CONNECT` over HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220)", _HTTP, "connection"
+    ),
+    STATUS: Attribute(
+        "what answered the handshake; 101 is accepted, over any HTTP", _HTTP, "connection"
+    ),
+    ROUTE: Attribute("the route's pattern, never the path itself", _HTTP, "both"),
+    PATH: Attribute("the path", _HTTP, "connection"),
+    QUERY: Attribute("the query, the values of secret parameters hidden", _HTTP, "connection"),
+    SCHEME: Attribute("`ws` or `wss`", _HTTP, "connection"),
+    SERVER_ADDRESS: Attribute("the host that the client asked for", _HTTP, "connection"),
+    SERVER_PORT: Attribute("its port", _HTTP, "connection"),
+    CLIENT_ADDRESS: Attribute(
+        "the address of the client, as the scope has it", _HTTP, "connection"
+    ),
+    CLIENT_PORT: Attribute("its port", _HTTP, "connection"),
+    PROTOCOL_VERSION: Attribute("the version of HTTP of the handshake", _GENERAL, "connection"),
+    DIRECTION: Attribute("`receive` from the client, `transmit` to it", _GENERAL, "none"),
+    USER_AGENT: Attribute("the header `user-agent`", _HTTP, "connection"),
     ERROR_TYPE: Attribute(
         "the class of the exception; else the status from 500 on, or the close code of an abnormal "
-        "close; `unanswered` for a handshake that nobody answered",
+        "close; `unanswered` for a handshake that the server's side left without an answer",
         _GENERAL,
+        "both",
     ),
-    EXCEPTION_TYPE: Attribute("the class of the exception", _EXCEPTIONS),
-    EXCEPTION_MESSAGE: Attribute("its text, control characters escaped", _EXCEPTIONS),
-    EXCEPTION_STACKTRACE: Attribute("its traceback, likewise", _EXCEPTIONS),
-    CONNECTION_ID: Attribute("`connection.id`, the same as in the logs", "`messaging.message.id`"),
-    SUBPROTOCOL: Attribute("the subprotocol chosen", "RFC 6455 section 1.9"),
-    CLOSE_CODE: Attribute("the close code; in metrics an unknown one is `_OTHER`", _CLOSE),
-    CLOSE_REASON: Attribute("the close reason, control characters escaped", _CLOSE),
+    EXCEPTION_TYPE: Attribute("the class of the exception", _EXCEPTIONS, "exception events"),
+    EXCEPTION_MESSAGE: Attribute(
+        "its text, control characters escaped", _EXCEPTIONS, "exception events"
+    ),
+    EXCEPTION_STACKTRACE: Attribute("its traceback, likewise", _EXCEPTIONS, "exception events"),
+    CONNECTION_ID: Attribute(
+        "`connection.id`, the same as in the logs", "`messaging.message.id`", "both"
+    ),
+    SUBPROTOCOL: Attribute("the subprotocol chosen", "RFC 6455 section 1.9", "connection"),
+    CLOSE_CODE: Attribute(
+        "the close code, as text; in metrics an unknown one is `_OTHER`",
+        _CLOSE,
+        "connection, at its end",
+    ),
+    CLOSE_REASON: Attribute(
+        "the close reason, control characters escaped", _CLOSE, "connection, at its end"
+    ),
     CLOSED_BY: Attribute(
         "who ended it: `client`, `application`, `server`, `unknown`, or the class of the "
         "middleware; in metrics any other name is `_OTHER`",
         "`connection.closed_by`",
+        "connection, at its end",
     ),
-    MESSAGE_TYPE: Attribute("`text` or `binary`", "RFC 6455 section 5.6"),
-    MESSAGE_SIZE: Attribute("bytes of the message, text in UTF-8", "`messaging.message.body.size`"),
-    MESSAGES_RECEIVED: Attribute("messages received on the connection", _TALLY),
-    MESSAGES_SENT: Attribute("messages sent on the connection", _TALLY),
-    BYTES_RECEIVED: Attribute("bytes of the messages received", _TALLY),
-    BYTES_SENT: Attribute("bytes of the messages sent", _TALLY),
+    MESSAGE_TYPE: Attribute("`text` or `binary`", "RFC 6455 section 5.6", "message"),
+    MESSAGE_SIZE: Attribute(
+        "bytes of the message, text in UTF-8", "`messaging.message.body.size`", "message"
+    ),
+    MESSAGES_RECEIVED: Attribute(
+        "messages received on the connection", _TALLY, "connection, at its end"
+    ),
+    MESSAGES_SENT: Attribute("messages sent on the connection", _TALLY, "connection, at its end"),
+    BYTES_RECEIVED: Attribute("bytes of the messages received", _TALLY, "connection, at its end"),
+    BYTES_SENT: Attribute("bytes of the messages sent", _TALLY, "connection, at its end"),
 }
 """All attributes of spans and metrics."""
 

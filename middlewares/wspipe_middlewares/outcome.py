@@ -21,7 +21,7 @@ _TRACEBACK_LINES: Final = 100
 _ORDINARY_CODES: Final = frozenset({1000, 1001, 1005, 1012, *range(3000, 5000)})
 
 UNANSWERED: Final = "unanswered"
-"""The error type of a handshake that nobody answered."""
+"""The error type of a handshake that the server's side left without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Outcome:
             reason=printable(connection.close_reason, VALUE_LIMIT),
             closed_by=by if by is None else name_of(by),
             error=error,
-            error_type=_error_type(error, status, code),
+            error_type=_error_type(error, status, code, by),
             traffic=connection.traffic,
         )
 
@@ -100,11 +100,15 @@ def _without_cancellations(error: BaseException | None) -> Exception | None:
     return error if isinstance(error, Exception) else None
 
 
-def _error_type(error: Exception | None, status: int | None, code: int | None) -> str | None:
+def _error_type(
+    error: Exception | None, status: int | None, code: int | None, by: object
+) -> str | None:
     if error is not None:
         return type_of(error)
     if status is None:
-        return UNANSWERED
+        # A client that leaves while it waits for the answer is nobody's fault.
+        left = isinstance(by, str) and by in {"client", "unknown"}
+        return None if left else UNANSWERED
     if status != 101:
         return str(status) if status >= 500 else None
     return None if code is None or code in _ORDINARY_CODES else str(code)

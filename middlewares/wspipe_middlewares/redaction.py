@@ -16,15 +16,18 @@ _SECRET_NAMES: Final = frozenset(
     {
         "auth", "authcode", "authkey", "code", "cookie", "jwt", "key", "nonce", "otp", "pass",
         "pin", "pwd", "secwebsocketprotocol", "setcookie", "sid", "sig", "state", "ticket", "xauth",
+        "accesscode", "appkey", "connectsid", "jws", "mfa", "pw", "sas", "tok", "verificationcode",
     }
 )  # fmt: skip
 _SECRET_PARTS: Final = (
-    "accesskey", "apikey", "authorization", "bearer", "credential", "csrf", "passcode",
-    "passphrase", "passwd", "password", "privatekey", "secret", "sessid", "session", "signature",
-    "token", "xsrf",
+    "accesskey", "apikey", "assertion", "authentication", "authorization", "bearer", "credential",
+    "csrf", "hmac", "passcode", "passkey", "passphrase", "passwd", "password", "privatekey",
+    "samlresponse", "secret", "sessid", "session", "signature", "subscriptionkey", "token",
+    "verifier", "webhookkey", "xsrf",
 )  # fmt: skip
 _SEPARATORS: Final = re.compile("([&;])")
 _LONGEST_WORD: Final = 20
+_LONGEST_SUBPROTOCOL: Final = 64
 
 
 def is_secret(name: str, more: Collection[str] = ()) -> bool:
@@ -64,6 +67,15 @@ def _redact_part(part: str, more: Collection[str]) -> str:
     if equals:
         return f"{name}={REDACTED}" if is_secret(unquote_plus(name), more) else part
     return REDACTED if len(part) > _LONGEST_WORD else part
+
+
+def redact_subprotocol(name: str) -> str:
+    """Show a subprotocol; one that is too long for a name may be a token in its place.
+
+    Args:
+        name: The subprotocol that was chosen.
+    """
+    return REDACTED if len(name) > _LONGEST_SUBPROTOCOL else printable(name, _LONGEST_SUBPROTOCOL)
 
 
 def printable(text: str, limit: int) -> str:

@@ -72,7 +72,7 @@ def base_url_of(scope: Scope) -> URL:
 
 
 def _quote(path: str) -> str:
-    return quote(path, safe="/:@!$&'()*+,;=~")
+    return quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
 
 
 def _build(scope: Scope, path: str, query: str) -> URL:

@@ -11,6 +11,8 @@ import orjson
 import pytest
 import structlog
 from opentelemetry import _logs
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
@@ -103,6 +105,58 @@ def test_the_access_lines_of_a_server_show_no_secrets(
     assert other["event"] == "what? yes"
 
 
+ODD: dict[str, Any] = {
+    "number": 2**70,
+    "map": {1: {"a": (1, 2.5, True)}},
+    "text": "hello \ud800",
+    "object": object(),
+    "list": ["\udfff"],
+    "nan": float("nan"),
+    "bytes": b"\xff",
+}
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_a_line_with_anything_in_it_is_written(
+    capsysbinary: pytest.CaptureFixture[bytes], *, json: bool
+) -> None:
+    configure(json=json)
+    structlog.get_logger().info("odd \ud800", **ODD)
+    structlog.contextvars.bind_contextvars(roles={1: "a"})
+    logging.getLogger("some.library").warning("\udfff")
+    first, second = capsysbinary.readouterr().out.splitlines()
+    if json:
+        line = orjson.loads(first)
+        assert line["event"] == r"odd \ud800"
+        assert line["text"] == r"hello \ud800"
+        assert line["number"] == str(2**70)
+        assert line["map"] == {"1": {"a": [1, 2.5, True]}}
+        assert orjson.loads(second)["roles"] == {"1": "a"}
+    assert rb"\udfff" in second
+
+
+def test_a_library_may_log_at_any_level_and_give_more(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    configure(json=True)
+    logging.getLogger("some.library").log(25, "notice", extra={"user": "ada"}, stack_info=True)
+    logging.getLogger("some.library").log(99, "beyond")
+    notice, beyond = lines_in(capsysbinary.readouterr().out)
+    assert (notice["event"], notice["level"], notice["user"]) == ("notice", "info", "ada")
+    assert "test_a_library_may_log" in notice["stack"]
+    assert beyond["level"] == "critical"
+
+
+def test_what_cannot_be_logged_is_reported_and_not_raised(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    configure(json=True)
+    logging.getLogger("some.library").warning("%d", "not a number")
+    captured = capsysbinary.readouterr()
+    assert captured.out == b""
+    assert b"not a number" in captured.err
+
+
 def test_for_development_lines_are_for_reading(capsys: pytest.CaptureFixture[str]) -> None:
     configure(json=False, level="debug")
     structlog.get_logger().debug("hello", number=5)
@@ -168,12 +222,30 @@ def test_each_line_is_exported_too(
     assert work is not None
     assert (hello.body, hello.severity_text) == ("hello", "warning")
     assert hello.severity_number is _logs.SeverityNumber.WARN
-    assert dict(hello.attributes or {}) == {"number": 5, "fields": '{"a":[1]}'}
+    assert dict(hello.attributes or {}) == {"number": 5, "fields": {"a": (1,)}}
     assert (hello.trace_id, hello.span_id) == (work.trace_id, work.span_id)
     assert (close.trace_id, close.span_id, close.trace_flags) == (5, 6, 1)
     assert hello.timestamp is not None
-    assert "ZeroDivisionError" in str((failed.attributes or {})["exception"])
+    assert "ZeroDivisionError" in str((failed.attributes or {})["exception.stacktrace"])
     assert failed.severity_number is _logs.SeverityNumber.ERROR
+
+
+def test_what_is_logged_while_exporting_is_not_exported(
+    exported: InMemoryLogRecordExporter, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    configure(json=True, export=True)
+    with suppress_instrumentation():
+        logging.getLogger("urllib3.connectionpool").warning("POST /v1/logs")
+    logging.getLogger("urllib3.connectionpool").warning("of the application")
+    assert len(lines_in(capsysbinary.readouterr().out)) == 2
+    assert [data.log_record.body for data in exported.get_finished_logs()] == ["of the application"]
+
+
+def test_whatever_is_in_a_line_can_be_exported(exported: InMemoryLogRecordExporter) -> None:
+    configure(json=True, export=True)
+    structlog.get_logger().info("\ud800", **ODD)
+    encoded = encode_logs(exported.get_finished_logs()).SerializeToString()
+    assert b"hello" in encoded
 
 
 def test_without_a_provider_export_does_nothing(

@@ -85,6 +85,7 @@ async def test_a_share_of_the_messages_is_logged(
     ("options", "message"),
     [
         ({"ratio": 2}, "ratio is 0 to 1, not 2"),
+        ({"levels": {"1006": "info"}}, "levels go by close code, a number, not '1006'"),
         (
             {"levels": {1000: "loud"}},
             "code 1000 is one of debug, info, warning, error, critical, not 'loud'",

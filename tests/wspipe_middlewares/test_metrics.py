@@ -247,6 +247,17 @@ async def test_two_metrics_of_one_provider_count_together(measured: Measured) ->
     assert list(measured.values("wspipe.connections.active").values()) == [0]
 
 
+async def test_two_on_one_connection_count_its_messages_once(measured: Measured) -> None:
+    async def talk(client: Client) -> None:
+        await client.send_text("1")
+        await client.receive()
+
+    metrics = Metrics(meter_provider=measured.provider)
+    await converse(metrics | metrics, client_does=talk)
+    assert sum(measured.values("wspipe.messages").values()) == 3
+    assert list(measured.values("wspipe.connections.active").values()) == [0]
+
+
 def test_a_provider_is_not_kept_alive() -> None:
     provider = MeterProvider(shutdown_on_exit=False)
     Metrics(meter_provider=provider)

@@ -101,6 +101,26 @@ async def test_where_another_task_receives_no_time_is_claimed(measured: Measured
     assert sum(measured.values("wspipe.messages").values()) == 2
 
 
+async def test_a_send_that_is_cancelled_is_no_error(measured: Measured) -> None:
+    async def raw(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        with anyio.move_on_after(0.001):
+            await send({"type": "websocket.send", "text": "1"})
+
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.send":
+            await anyio.sleep_forever()
+
+    app = PipelineMiddleware(raw, Metrics(meter_provider=measured.provider, send_duration=True))
+    await app({"type": "websocket", "path": "/"}, receive, send)
+    (point,) = measured.points("wspipe.send.duration")
+    assert "error.type" not in point.attributes
+
+
 async def test_the_time_of_each_send_and_what_made_one_fail(measured: Measured) -> None:
     async def raw(_scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

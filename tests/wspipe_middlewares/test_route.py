@@ -74,10 +74,37 @@ ROUTER = Router(
 def test_older_versions_of_starlette_leave_only_the_endpoint(
     mounted_at: str | None, found: str | None
 ) -> None:
-    scope: dict[str, Any] = {"router": ROUTER, "endpoint": endpoint}
+    headers = [(b"host", b"h.example:80")]
+    scope: dict[str, Any] = {"router": ROUTER, "endpoint": endpoint, "headers": headers}
     if mounted_at is not None:
         scope |= {"app_root_path": "/api", "root_path": f"/api{mounted_at}"}
     assert pattern(**scope) == found
+
+
+def test_another_host_is_another_route() -> None:
+    mounted = {"app_root_path": "", "root_path": "/on", "headers": [(b"host", b"i.example")]}
+    assert pattern(router=ROUTER, endpoint=endpoint, **mounted) is None
+
+
+def test_what_litestar_chose_lies_behind_the_mount_too() -> None:
+    mounted = {"app_root_path": "", "root_path": "/plain"}
+    found = pattern(router=ROUTER, route=ROUTER.routes[3], path_template="/ws/{i}", **mounted)
+    assert found == "/plain/ws/{i}"
+
+
+class Lazy:
+    """Fails on whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise (AttributeError if name.startswith("__") else LookupError)(name)
+
+
+@pytest.mark.parametrize(
+    "router", [Lazy(), 5, Router([Mount("/x", Lazy())])], ids=["lazy", "number", "lazy in a mount"]
+)
+def test_an_odd_router_is_no_harm(router: Any) -> None:
+    mounted = {"app_root_path": "", "root_path": "/x/y"}
+    assert pattern(router=router, endpoint=endpoint, **mounted) is None
 
 
 def test_what_is_mounted_without_routes_is_known_by_its_mount() -> None:

@@ -53,7 +53,7 @@ async def echo(spans: Spans, carrier: Any, *messages: str | bytes) -> list[str |
 @pytest.mark.parametrize("encode", [str, str.encode])
 async def test_a_message_continues_the_trace_of_its_sender(spans: Spans, encode: Any) -> None:
     message = encode(json.dumps({"say": "hi", "traceparent": TRACEPARENT}))
-    assert await echo(spans, "traceparent", message) == [message]
+    assert await echo(spans, JSONField(), message) == [message]
     process = spans.only("process")
     assert trace_of(process) == int(TRACE, 16)
     assert parent_of(process) == int(SPAN, 16)
@@ -73,7 +73,7 @@ async def test_a_message_continues_the_trace_of_its_sender(spans: Spans, encode:
 async def test_a_message_sent_carries_its_span_and_is_else_as_it_was(
     spans: Spans, encode: Any, message: str, rest: str
 ) -> None:
-    (answer,) = await echo(spans, "trace", encode(message))
+    (answer,) = await echo(spans, JSONField("trace"), encode(message))
     text = answer if isinstance(answer, str) else answer.decode()
     sent = spans.only("send")
     fields = orjson.loads(text)
@@ -108,7 +108,7 @@ async def test_what_carries_nothing_proper_is_left_alone(
     spans: Spans, message: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert await echo(spans, "traceparent", message) == [message]
+        assert await echo(spans, JSONField(), message) == [message]
     assert parent_of(spans.only("process")) is None
     assert not [line for line in caplog.records if line.name != "asyncio"]
 
@@ -116,7 +116,7 @@ async def test_what_carries_nothing_proper_is_left_alone(
 @pytest.mark.anyio
 async def test_an_unsampled_sender_leaves_its_message_untraced(spans: Spans) -> None:
     message = json.dumps({"traceparent": f"00-{TRACE}-{SPAN}-00"})
-    assert await echo(spans, "traceparent", message, '{"a": 1}') != []
+    assert await echo(spans, JSONField(), message, '{"a": 1}') != []
     assert len(spans.named("process")) == 1
 
 

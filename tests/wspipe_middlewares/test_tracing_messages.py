@@ -164,6 +164,22 @@ async def test_a_span_that_covers_no_receive_is_left_alone(spans: Spans) -> None
     assert parent_of(spans.only("after")) == id_of(spans.only("session"))
 
 
+async def test_a_span_that_covers_the_accept_does_not_bring_the_handshakes_back(
+    spans: Spans,
+) -> None:
+    async def handler(socket: WebSocket) -> None:
+        with spans.tracer.start_as_current_span("setup"):
+            await socket.accept()
+        await socket.receive_text()
+        await socket.send_text("1")
+        with anyio.move_on_after(0.001):
+            await socket.receive()
+        spans.tracer.start_span("after").end()
+
+    await converse(spans, handler, "one")
+    assert parent_of(spans.only("after")) is None
+
+
 async def test_what_a_handler_leaves_behind_in_the_context_stays(spans: Spans) -> None:
     seen: list[object] = []
 
@@ -234,6 +250,26 @@ async def test_a_send_that_fails_is_told(spans: Spans) -> None:
     sent = spans.only("send")
     assert (sent.attributes or {})["error.type"] == "ConnectionResetError"
     assert (sent.status.status_code, sent.status.description) == (StatusCode.ERROR, "gone")
+
+
+async def test_a_send_that_is_cancelled_is_no_error(spans: Spans) -> None:
+    async def raw(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        with anyio.move_on_after(0.001):
+            await send({"type": "websocket.send", "text": "x"})
+
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.send":
+            await anyio.sleep_forever()
+
+    tracing = Tracing(messages="all", tracer_provider=spans.provider)
+    await PipelineMiddleware(raw, tracing)({"type": "websocket", "path": "/"}, receive, send)
+    assert spans.only("send").status.status_code is StatusCode.UNSET
+    assert "error.type" not in (spans.only("send").attributes or {})
 
 
 async def test_a_send_is_timed(spans: Spans) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
 from wspipe_middlewares.logging.connection import ConnectionLog, MessageLog
+from wspipe_middlewares.logging.level import LEVELS, Level
 from wspipe_middlewares.logging.setup import configure
 from wspipe_middlewares.logging.trace_ids import add_trace_ids
 
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Level", "Logging", "add_trace_ids", "configure"]
 
-Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
-"""The level of a log line."""
-
-_LEVELS: Final = get_args(Level)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logging(Composable):
@@ -29,7 +25,9 @@ class Logging(Composable):
 
     Whatever the handler logs meanwhile carries the `connection_id`, by structlog's contextvars.
     Secrets in the query are hidden, and control characters from the client are escaped. Where
-    `Tracing` records a span, each line has its `trace_id` and `span_id`.
+    `Tracing` records, the lines of a connection have the `trace_id` and `span_id` of its span, and
+    those of a message have those of the current one. A logger that fails loses the line, not the
+    connection.
 
     Without `messages` nothing is wrapped, so that a message costs nothing more.
 
@@ -71,17 +69,21 @@ class Logging(Composable):
                 detail=f"headers is a tuple of names, such as ({self.headers!r},)"
             )
         for code, level in self.levels.items():
-            if level not in _LEVELS:
+            if type(code) is not int:
                 raise ImproperlyConfiguredException(
-                    detail=f"the level for code {code} is one of {', '.join(_LEVELS)}, "
-                    f"not {level!r}"
+                    detail=f"levels go by close code, a number, not {code!r}"
+                )
+            if level not in LEVELS:
+                raise ImproperlyConfiguredException(
+                    detail=f"the level for code {code} is one of {', '.join(LEVELS)}, not {level!r}"
                 )
 
     def __call__(
         self, connection: ASGIConnection, receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
         """Watch the connection."""
-        logger = self.logger or structlog.get_logger("wspipe")
+        # Bound once: the proxy that get_logger gives is bound anew for each line.
+        logger = self.logger or structlog.get_logger("wspipe").bind()
         ConnectionLog(
             connection, logger, levels=self.levels, headers=self.headers, redact=self.redact
         )

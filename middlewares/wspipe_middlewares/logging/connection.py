@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from random import random
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -15,9 +16,15 @@ from structlog.contextvars import (
 
 from wspipe import message_size
 from wspipe_middlewares.headers import header
-from wspipe_middlewares.logging.trace_ids import trace_ids
+from wspipe_middlewares.logging.trace_ids import trace_ids, trace_ids_of
 from wspipe_middlewares.outcome import VALUE_LIMIT, Outcome, text_of, traceback_of
-from wspipe_middlewares.redaction import REDACTED, is_secret, printable, redact_query
+from wspipe_middlewares.redaction import (
+    REDACTED,
+    is_secret,
+    printable,
+    redact_query,
+    redact_subprotocol,
+)
 from wspipe_middlewares.route import route_of
 
 if TYPE_CHECKING:
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
     from wspipe import ASGIConnection, Event, Receive, Send
 
 _PATH_LIMIT: Final = 256
+
+_logger = logging.getLogger("wspipe")
 
 
 class ConnectionLog:
@@ -63,9 +72,11 @@ class ConnectionLog:
     def opened(self, event: Event) -> None:
         """Log that the connection was accepted."""
         if self.connection.handshake_status == 101:
-            self.fields["subprotocol"] = _shown(event.get("subprotocol"))
+            subprotocol = event.get("subprotocol")
+            self.fields["subprotocol"] = subprotocol and redact_subprotocol(subprotocol)
             self._note_route()
-            self.logger.info("websocket.open", **self.fields, **trace_ids(self.connection))
+            fields = {**self.fields, **trace_ids_of(self.connection)}
+            _write(self.logger, "info", "websocket.open", fields)
 
     def ended(self) -> None:
         """Log how the connection ended."""
@@ -80,7 +91,7 @@ class ConnectionLog:
             self._note_route()
         fields = {
             **self.fields,
-            **trace_ids(self.connection),
+            **trace_ids_of(self.connection),
             "status": outcome.status,
             "duration": round(monotonic() - self.started, 6),
             "messages_received": traffic.messages_received,
@@ -98,7 +109,7 @@ class ConnectionLog:
             name = "websocket.error"
             fields["error"] = f"{type(error).__name__}: {text_of(error)}"
             fields["exception"] = traceback_of(error)
-        getattr(self.logger, self._level(outcome))(name, **fields)
+        _write(self.logger, self._level(outcome), name, fields)
 
     def _note_route(self) -> None:
         route = route_of(self.connection)
@@ -175,14 +186,22 @@ class MessageLog:
         else:
             kind, preview = "binary", bytes(data[:limit]).hex(" ")
             preview += "…" if len(data) > limit else ""
-        self.logger.debug(
-            event["type"],
-            connection_id=self.connection.id,
-            kind=kind,
-            size=message_size(event),
-            preview=preview,
-            **trace_ids(self.connection),
-        )
+        fields = {
+            "connection_id": self.connection.id,
+            "kind": kind,
+            "size": message_size(event),
+            "preview": preview,
+            **(trace_ids() or trace_ids_of(self.connection)),
+        }
+        _write(self.logger, "debug", event["type"], fields)
+
+
+def _write(logger: Any, level: str, event: str, fields: dict[str, Any]) -> None:
+    try:
+        getattr(logger, level)(event, **fields)
+    except Exception:
+        # A full disk or a value that cannot be rendered is no reason to fail a connection.
+        _logger.exception("the line %r could not be logged", event)
 
 
 def _request_fields(

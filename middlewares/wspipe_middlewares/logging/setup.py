@@ -7,19 +7,16 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 import structlog
 
 from wspipe import ImproperlyConfiguredException
-from wspipe_middlewares.logging.export import export_line
+from wspipe_middlewares.logging.level import LEVELS, Level
+from wspipe_middlewares.logging.rendering import dump, encodable
 from wspipe_middlewares.logging.trace_ids import add_trace_ids
 from wspipe_middlewares.redaction import redact_query
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
-
-LEVELS: Final = ("debug", "info", "warning", "error", "critical")
-"""The levels of a log line, from the least."""
 
 # Servers give these loggers handlers of their own, which would write their lines another way.
 _SERVER_LOGGERS: Final = (
@@ -31,15 +28,17 @@ _SERVER_LOGGERS: Final = (
     "_granian",
     "granian.access",
     "daphne",
+    "gunicorn.access",
+    "gunicorn.error",
 )
 
-_QUERY: Final = re.compile(r"\?([^\s\"']+)")
+_QUERY: Final = re.compile(r"\?(\S+)")
 
 
 def configure(
     *,
     json: bool | None = None,
-    level: str = "info",
+    level: Level = "info",
     colors: bool | None = None,
     export: bool = False,
 ) -> None:
@@ -49,6 +48,9 @@ def configure(
     `connection_id`, while a handler serves a connection) and the ids of the current span. Secrets
     in the queries of a server's access lines are hidden. Any task and any thread may log; a line is
     written to the standard output before the call returns.
+
+    A server that sets logging up after this call takes its own lines back: have `uvicorn.run()`
+    leave it, by `log_config=None`.
 
     Args:
         json: Write JSON lines, by orjson; by default unless the output is a terminal.
@@ -71,22 +73,25 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if export:
+        from wspipe_middlewares.logging.export import export_line  # noqa: PLC0415 - see there
+
         processors.append(export_line)
     factory: Any
     if json if json is not None else not terminal:
         processors += [
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+            structlog.processors.JSONRenderer(serializer=dump),
         ]
         factory = structlog.BytesLoggerFactory()
     else:
-        processors.append(
+        processors += [
             structlog.dev.ConsoleRenderer(
                 colors=terminal if colors is None else colors,
                 exception_formatter=structlog.dev.plain_traceback,
                 sort_keys=False,
-            )
-        )
+            ),
+            encodable,
+        ]
         factory = structlog.PrintLoggerFactory()
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -99,20 +104,53 @@ def configure(
         server = logging.getLogger(name)
         server.handlers.clear()
         server.propagate = True
+        # A filter stays where a server takes its loggers back, as uvicorn.run() does.
+        server.filters[:] = [*filter(_is_not_ours, server.filters), _HideSecrets()]
+
+
+def _is_not_ours(each: object) -> bool:
+    return not isinstance(each, _HideSecrets)
+
+
+class _HideSecrets(logging.Filter):
+    """Hides the secrets in the queries of a server's access lines, which have them as they came."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line pass, redacted."""
+        if isinstance(record.args, tuple) and record.args:
+            record.args = tuple(map(_redacted, record.args))
+        else:
+            record.msg = _redacted(record.msg)
+        return True
+
+
+def _redacted(value: object) -> Any:
+    if not isinstance(value, str):
+        return value
+    return _QUERY.sub(lambda found: f"?{redact_query(found[1].encode('utf-8', 'replace'))}", value)
+
+
+_EXTRA: Final = structlog.stdlib.ExtraAdder()
 
 
 class _ToStructlog(logging.Handler):
     """Gives what uvicorn and other libraries log the same form as everything else."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log it again."""
-        message = record.getMessage().strip()
-        if record.name in _SERVER_LOGGERS:
-            # Their access lines have the request's query as it came.
-            message = _QUERY.sub(lambda found: f"?{redact_query(found[1].encode())}", message)
-        structlog.get_logger().log(
-            record.levelno,
-            message,
-            logger=record.name,
-            exc_info=record.exc_info,
-        )
+        """Log it again; what cannot be logged is reported on the standard error output."""
+        try:
+            fields = _EXTRA(logging.getLogger(), "", {"_record": record})
+            del fields["_record"]
+            if record.stack_info:
+                fields["stack"] = record.stack_info
+            # structlog knows five levels only.
+            level = max(logging.DEBUG, min(logging.CRITICAL, record.levelno // 10 * 10))
+            structlog.get_logger().log(
+                level,
+                record.getMessage().strip(),
+                logger=record.name,
+                exc_info=record.exc_info,
+                **fields,
+            )
+        except Exception:  # noqa: BLE001 - a handler must not raise into the program
+            self.handleError(record)

@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from wspipe import ASGIConnection
 
 
-def trace_ids(connection: ASGIConnection | None = None) -> dict[str, str]:
-    """Give the ids of the current span, where it is recorded, as fields for a log line.
-
-    Args:
-        connection: Gives the ids of its own span where none is current.
-    """
+def trace_ids() -> dict[str, str]:
+    """Give the ids of the current span, where it is recorded, as fields for a log line."""
     span = get_current_span()
-    context: SpanContext | None = span.get_span_context() if span.is_recording() else None
-    if context is None and connection is not None:
-        context = connection.scope.get(SPAN_CONTEXT_KEY)
-    if context is None:
-        return {}
+    return _fields(span.get_span_context()) if span.is_recording() else {}
+
+
+def trace_ids_of(connection: ASGIConnection) -> dict[str, str]:
+    """Give the ids of a connection's own span, where it is recorded; else of the current one."""
+    context: SpanContext | None = connection.scope.get(SPAN_CONTEXT_KEY)
+    return trace_ids() if context is None else _fields(context)
+
+
+def _fields(context: SpanContext) -> dict[str, str]:
     return {
         "trace_id": format_trace_id(context.trace_id),
         "span_id": format_span_id(context.span_id),

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
 
 
+__all__ = ["Metrics"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics(Composable):
     """Count and time connections and messages, for the meter provider's exporter.
@@ -23,6 +26,9 @@ class Metrics(Composable):
 
     No attribute tells a user, an address or an id; a close code or an author that is not one of a
     few known ones is `_OTHER`. All names are in `wspipe_middlewares.names`.
+
+    A second one of the same provider in a pipeline does nothing. In nested pipelines, around the
+    application and within it, each counts for itself.
 
     # Order
 
@@ -61,7 +67,11 @@ class Metrics(Composable):
         self, connection: ASGIConnection, receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
         """Count the connection; wrap what is measured message by message."""
+        if not self._recorder.claim(connection.traffic):
+            return receive, send
         ConnectionMetrics(connection, self._recorder, self.close_codes)
+        if not (self.message_size or self.process_duration or self.send_duration):
+            return receive, send
         messages = MessageMetrics(connection, self._recorder)
         if self.process_duration:
             receive = messages.timed_receive(receive)

@@ -26,14 +26,14 @@ class MessageMetrics:
         recorder: Takes what is measured.
     """
 
-    __slots__ = ("connection", "delivered", "recorder", "route", "routed")
+    __slots__ = ("connection", "delivered", "recorder", "route")
 
     def __init__(self, connection: ASGIConnection, recorder: Recorder) -> None:
         self.connection = connection
         self.recorder = recorder
-        self.routed = False
         self.route: str | None = None
         self.delivered: tuple[float, dict[str, str]] | None = None
+        connection.on_handshake(self._note_route)
 
     def sized_receive(self, receive: Receive) -> Receive:
         """Record the size of each message received."""
@@ -80,7 +80,7 @@ class MessageMetrics:
             started, error_type = perf_counter(), None
             try:
                 await send(event)
-            except BaseException as error:
+            except Exception as error:
                 error_type = type_of(error)
                 raise
             finally:
@@ -89,9 +89,13 @@ class MessageMetrics:
 
         return send_and_time
 
+    def _note_route(self, _: Event) -> None:
+        self.route = route_of(self.connection)
+
     def _end_handling_with_error(self) -> None:
-        error = Outcome.of(self.connection).error
-        self._end_handling(None if error is None else type_of(error))
+        if self.delivered is not None:
+            error = Outcome.of(self.connection).error
+            self._end_handling(None if error is None else type_of(error))
 
     def _end_handling(self, error_type: str | None) -> None:
         if self.delivered is None:
@@ -107,8 +111,6 @@ class MessageMetrics:
         self.recorder.size.record(message_size(event), attributes)
 
     def _attributes(self, event: Event, error_type: str | None = None) -> dict[str, str]:
-        if not self.routed:
-            self.route, self.routed = route_of(self.connection), True
         attributes = attributes_of(self.route)
         attributes[names.MESSAGE_TYPE] = "text" if event.get("bytes") is None else "binary"
         if error_type is not None:

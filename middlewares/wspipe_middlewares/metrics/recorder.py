@@ -17,6 +17,7 @@ from opentelemetry.metrics import (
     MeterProvider,
     Observation,
     get_meter,
+    get_meter_provider,
 )
 
 from wspipe import Traffic
@@ -62,7 +63,8 @@ class Recorder:
     def __init__(self, provider: MeterProvider | None) -> None:
         self._lock = Lock()
         self._routes: dict[str | None, _Route] = {}
-        meter = get_meter("wspipe", version("wspipe"), provider)
+        self._claimed: set[int] = set()
+        meter = get_meter("wspipe", version("wspipe"), provider, names.SCHEMA_URL)
         self.duration = _histogram(meter, names.DURATION)
         self.size = _histogram(meter, names.SIZE)
         self.process_duration = _histogram(meter, names.PROCESS_DURATION)
@@ -81,6 +83,27 @@ class Recorder:
                 metric.name, [callback], metric.unit, metric.description
             )
 
+    def claim(self, traffic: Traffic) -> bool:
+        """Take a connection for counting; false where another `Metrics` has it already.
+
+        Args:
+            traffic: What the connection counts in.
+        """
+        with self._lock:
+            if id(traffic) in self._claimed:
+                return False
+            self._claimed.add(id(traffic))
+            return True
+
+    def release(self, traffic: Traffic) -> None:
+        """Let go of a connection that has ended.
+
+        Args:
+            traffic: What it counted in.
+        """
+        with self._lock:
+            self._claimed.discard(id(traffic))
+
     def begin(self, route: str | None, traffic: Traffic) -> None:
         """Count in a connection that was accepted.
 
@@ -89,7 +112,9 @@ class Recorder:
             traffic: What it counts in.
         """
         with self._lock:
-            self._routes.setdefault(route, _Route()).live[id(traffic)] = traffic
+            if route not in self._routes:
+                self._routes[route] = _Route()
+            self._routes[route].live[id(traffic)] = traffic
 
     def end(self, route: str | None, traffic: Traffic) -> None:
         """Count out a connection that has ended; what passed over it stays counted.
@@ -157,7 +182,7 @@ def recorder_of(provider: MeterProvider | None) -> Recorder:
         provider: A meter provider; `None` stands for the global one, whichever that becomes.
     """
     with _making:
-        if provider is None:
+        if provider is None or provider is get_meter_provider():
             if not _of_global_provider:
                 _of_global_provider.append(Recorder(None))
             return _of_global_provider[0]

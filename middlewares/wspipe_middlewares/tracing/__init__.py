@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from opentelemetry.trace import Tracer, TracerProvider, get_tracer
 
 from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
+from wspipe_middlewares.names import SCHEMA_URL
 from wspipe_middlewares.tracing.carrier import Carrier, JSONField
 from wspipe_middlewares.tracing.connection import ConnectionTrace
 from wspipe_middlewares.tracing.messages import MessageTrace
@@ -29,7 +30,8 @@ class Tracing(Composable):
     A connection has one span, of kind SERVER, whose parent comes from the request headers by the
     propagator in use (W3C Trace Context by default). It is current for the application until it
     ends or the handshake is answered. It is named and described by OpenTelemetry's conventions
-    for HTTP servers, with the status 101 for an accept.
+    for HTTP servers, with the status 101 for an accept. Where a span of this process is current
+    already, that is the parent, and the kind INTERNAL.
 
     A message's span is a root of its own, linked to the connection's, so that a long session does
     not become one endless trace. For a message received it is of kind CONSUMER and lasts from the
@@ -51,9 +53,8 @@ class Tracing(Composable):
             connection's span is not sampled.
         ratio: The share of messages to trace, 0 to 1, before the SDK's sampler decides as well.
             A message sent while another is handled is traced just where that one is.
-        carrier: Reads and writes trace context inside messages: the name of a field of JSON
-            objects, or an object of your own with the methods of `Carrier`. A message's span
-            has the context that it carries as its parent.
+        carrier: Reads and writes trace context inside messages, such as `JSONField()`. A
+            message's span has the context that it carries as its parent.
         redact: Further query parameters to hide; case, `-` and `_` do not matter.
         tracer_provider: By default the global one.
 
@@ -64,11 +65,10 @@ class Tracing(Composable):
     span: Literal["handshake", "connection"] = "handshake"
     messages: Literal["off", "receive", "all"] = "off"
     ratio: float = 1.0
-    carrier: str | Carrier | None = None
+    carrier: Carrier | None = None
     redact: frozenset[str] = frozenset()
     tracer_provider: TracerProvider | None = None
     _tracer: Tracer = field(init=False, repr=False, compare=False)
-    _carrier: Carrier | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what could not work; make what connections share."""
@@ -76,14 +76,20 @@ class Tracing(Composable):
         _check_choice("messages", self.messages, _MESSAGES)
         if not 0 <= self.ratio <= 1:
             raise ImproperlyConfiguredException(detail=f"ratio is 0 to 1, not {self.ratio!r}")
-        carrier = JSONField(self.carrier) if isinstance(self.carrier, str) else self.carrier
-        if carrier is not None and self.messages == "off":
+        if self.carrier is not None and not (
+            callable(getattr(self.carrier, "read", None))
+            and callable(getattr(self.carrier, "write", None))
+        ):
+            raise ImproperlyConfiguredException(
+                detail=f"a carrier has the methods read and write, such as JSONField(); "
+                f"{self.carrier!r} has not"
+            )
+        if self.carrier is not None and self.messages == "off":
             raise ImproperlyConfiguredException(
                 detail="a carrier needs traced messages: messages='receive' or 'all'"
             )
-        tracer = get_tracer("wspipe", version("wspipe"), self.tracer_provider)
+        tracer = get_tracer("wspipe", version("wspipe"), self.tracer_provider, SCHEMA_URL)
         object.__setattr__(self, "_tracer", tracer)
-        object.__setattr__(self, "_carrier", carrier)
 
     def __call__(
         self, connection: ASGIConnection, receive: Receive, send: Send
@@ -98,8 +104,7 @@ class Tracing(Composable):
         )
         if self.messages == "off" or not trace.sampled:
             return receive, send
-        messages = MessageTrace(trace, self._tracer, self.ratio, self._carrier)
-        connection.exit_stack.callback(messages.ended)
+        messages = MessageTrace(trace, self._tracer, self.ratio, self.carrier)
         if self.messages == "receive":
             return messages.traced_receive(receive), send
         return messages.traced_receive(receive), messages.traced_send(send)

@@ -109,4 +109,7 @@ def naming_span(carrier: Carrier, event: Event, span: Span) -> Event:
     """
     fields: dict[str, str] = {}
     _PROPAGATOR.inject(fields, set_span_in_context(span, Context()))
-    return carrier.write(event, fields["traceparent"])
+    written: object = carrier.write({**event}, fields["traceparent"])
+    if not isinstance(written, dict) or "type" not in written or written["type"] != event["type"]:
+        raise TypeError(f"{carrier!r} wrote {written!r}, which is no message")
+    return cast("Event", written)

@@ -21,8 +21,9 @@ from opentelemetry.trace import (
 from wspipe_middlewares import names
 from wspipe_middlewares.headers import header, header_values
 from wspipe_middlewares.outcome import VALUE_LIMIT, Outcome, text_of, traceback_of, type_of
-from wspipe_middlewares.redaction import printable, redact_query
+from wspipe_middlewares.redaction import printable, redact_query, redact_subprotocol
 from wspipe_middlewares.route import route_of
+from wspipe_middlewares.tracing.current import CurrentSpan
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,9 +38,6 @@ _PATH_LIMIT: Final = 1024
 class ConnectionTrace:
     """The span of one connection, current until the handshake is answered or to the end.
 
-    What is current is changed by setting another span, never by giving a token back, which only
-    the task that got it could do.
-
     Args:
         connection: The connection.
         tracer: Makes the span.
@@ -49,7 +47,16 @@ class ConnectionTrace:
         redact: Further query parameters to hide.
     """
 
-    __slots__ = ("connection", "context", "ended_at", "lasting", "outer", "span")
+    __slots__ = (
+        "before",
+        "connection",
+        "context",
+        "current",
+        "ended_at",
+        "span",
+        "stays_current",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -60,30 +67,33 @@ class ConnectionTrace:
         messages: bool,
         redact: Collection[str],
     ) -> None:
-        before = get_current()
-        self.outer = get_current_span(before)
-        if self.outer.get_span_context().is_valid:
-            parent, kind = before, SpanKind.INTERNAL
-        else:
-            parent, kind = extract(connection.scope, before, _HEADERS), SpanKind.SERVER
+        self.before = parent = get_current()
+        outer = get_current_span(parent)
+        kind = SpanKind.SERVER
+        if not outer.get_span_context().is_valid:
+            parent = extract(connection.scope, parent, _HEADERS)
+        elif not outer.get_span_context().is_remote:
+            kind = SpanKind.INTERNAL
         attributes = _request_attributes(connection, redact)
         span = tracer.start_span(str(attributes[names.METHOD]), parent, kind, attributes)
         # Let go at its end, because an idle connection should weigh little.
         self.span = span if span.is_recording() else None
         self.context = span.get_span_context()
         self.connection = connection
-        self.lasting = whole or (messages and not self.sampled)
+        self.whole = whole
+        self.stays_current = whole or (messages and not self.sampled)
         self.ended_at: int | None = None
-        if span.is_recording():
+        if self.span is not None:
             connection.scope[names.SPAN_CONTEXT_KEY] = self.context
-        attach(set_span_in_context(span, parent))
+        self.current = CurrentSpan(span, outer)
+        attach(set_span_in_context(self.current, parent))
         connection.on_handshake(self.answered)
         connection.exit_stack.callback(self.ended)
 
     @property
     def sampled(self) -> bool:
         """Whether the span is sampled."""
-        return self.context.trace_flags.sampled
+        return self.context.trace_flags.sampled and self.span is not None
 
     def answered(self, event: Event) -> None:
         """Note how the handshake was answered; end the span where it lasts no longer."""
@@ -93,16 +103,18 @@ class ConnectionTrace:
             self.ended_at = time_ns()
         elif span is not None:
             if subprotocol := event.get("subprotocol"):
-                span.set_attribute(names.SUBPROTOCOL, printable(subprotocol, VALUE_LIMIT))
+                span.set_attribute(names.SUBPROTOCOL, redact_subprotocol(subprotocol))
             self._describe_handshake(span, status)
-            if not self.lasting:
+            if not self.whole:
                 self._end(span)
-        if status != 101 or not self.lasting:
-            self._leave()
+        if status != 101 or not self.stays_current:
+            self.current.finish()
 
     def ended(self) -> None:
         """Tell how the connection ended, where the span is still open."""
-        self._leave()
+        self.current.finish()
+        if get_current_span() is self.current:
+            attach(self.before)
         span = self.span
         if span is None:
             return
@@ -129,10 +141,6 @@ class ConnectionTrace:
     def _end(self, span: Span) -> None:
         span.end(self.ended_at)
         self.span = None
-
-    def _leave(self) -> None:
-        if get_current_span().get_span_context() is self.context:
-            attach(set_span_in_context(self.outer))
 
 
 def exception_attributes(error: BaseException) -> dict[str, str]:
@@ -162,14 +170,15 @@ _HEADERS: Final = _Headers()
 
 def _method(connection: ASGIConnection) -> str:
     # RFC 8441 section 5 and RFC 9220: from HTTP/2 on, a WebSocket is opened by CONNECT.
-    version = connection.scope.get("http_version", "1.1")
-    return "GET" if version.startswith("1") else "CONNECT"
+    version = connection.scope.get("http_version") or "1.1"
+    return "GET" if version < "2" else "CONNECT"
 
 
 def _request_attributes(
     connection: ASGIConnection, redact: Collection[str]
 ) -> dict[str, AttributeValue]:
-    scope, url, client = connection.scope, connection.base_url, connection.client
+    scope, url = connection.scope, connection.base_url
+    host, port = connection.client or (None, None)
     query = scope.get("query_string")
     agent = header(scope, "user-agent")
     attributes: dict[str, AttributeValue | None] = {
@@ -177,10 +186,11 @@ def _request_attributes(
         names.SCHEME: url.scheme,
         names.PATH: printable(scope.get("path", ""), _PATH_LIMIT),
         names.QUERY: printable(redact_query(query, redact), _PATH_LIMIT) if query else None,
-        names.SERVER_ADDRESS: url.host,
+        # As it came: what a client sends need not be fit to be decoded.
+        names.SERVER_ADDRESS: printable(url.raw_host or "", VALUE_LIMIT) or None,
         names.SERVER_PORT: url.port,
-        names.CLIENT_ADDRESS: client.host if client else None,
-        names.CLIENT_PORT: client.port if client else None,
+        names.CLIENT_ADDRESS: printable(host, VALUE_LIMIT) if host else None,
+        names.CLIENT_PORT: port or None,
         names.PROTOCOL_VERSION: scope.get("http_version"),
         names.USER_AGENT: None if agent is None else printable(agent, VALUE_LIMIT),
         names.CONNECTION_ID: connection.id,

@@ -29,6 +29,7 @@ from wspipe_middlewares.outcome import Outcome, text_of, type_of
 from wspipe_middlewares.route import route_of
 from wspipe_middlewares.tracing.carrier import carried_span, naming_span
 from wspipe_middlewares.tracing.connection import exception_attributes
+from wspipe_middlewares.tracing.current import CurrentSpan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -53,16 +54,15 @@ class MessageTrace:
     """
 
     __slots__ = (
-        "before",
         "carrier",
         "carrier_failed",
         "connection",
         "context",
+        "current",
         "home",
         "link",
         "ratio",
         "route",
-        "routed",
         "span",
         "tracer",
         "unsampled",
@@ -84,10 +84,15 @@ class MessageTrace:
         self.carrier = carrier
         self.carrier_failed = False
         self.home = Home()
-        self.routed = False
         self.route: str | None = None
         self.span: Span | None = None
-        self.before: Span = INVALID_SPAN
+        self.current: CurrentSpan | None = None
+        self.connection.on_handshake(self.answered)
+        self.connection.exit_stack.callback(self.ended)
+
+    def answered(self, _: Event) -> None:
+        """Note the route, which is chosen by now."""
+        self.route = route_of(self.connection)
 
     def traced_receive(self, receive: Receive) -> Receive:
         """Wrap a receive."""
@@ -112,16 +117,19 @@ class MessageTrace:
             if context.is_valid and context.span_id != self.context.span_id:
                 parent, chosen = current, context.trace_flags.sampled
             else:
+                # Of its own accord, save where `unsampled` stands for the message at hand.
                 parent = INVALID_SPAN
-                chosen = current is not self.unsampled and self._is_chosen()
+                chosen = (not context.is_valid or context.trace_flags.sampled) and self._is_chosen()
             return self._send(send, event, parent) if chosen else send(event)
 
         return send_and_trace
 
     def ended(self) -> None:
         """End the last message's span, with the error that ended the application, if any."""
+        if self.span is None:
+            return
         error = Outcome.of(self.connection).error
-        if self.span is not None and error is not None:
+        if error is not None:
             self.span.add_event("exception", exception_attributes(error))
             _set_error(self.span, error)
         self._end_handling()
@@ -140,16 +148,14 @@ class MessageTrace:
         else:
             span = self.unsampled
         if here:
-            self.span, self.before = span, get_current_span()
-            attach(set_span_in_context(span))
+            self.span, self.current = span, CurrentSpan(span, get_current_span())
+            attach(set_span_in_context(self.current))
 
     def _end_handling(self) -> None:
-        span, self.span = self.span, None
-        if span is None:
-            return
-        if get_current_span() is span:
-            attach(set_span_in_context(self.before))
-        span.end()
+        if self.span is not None and self.current is not None:
+            self.current.finish()
+            self.span.end()
+            self.span = self.current = None
 
     async def _send(self, send: Send, event: Event, parent: Span) -> None:
         span = self._start(SpanKind.PRODUCER, event, parent)
@@ -157,7 +163,7 @@ class MessageTrace:
             if self.carrier is not None and span.is_recording():
                 event = self._naming(self.carrier, event, span)
             await send(event)
-        except BaseException as error:
+        except Exception as error:
             _set_error(span, error)
             raise
         finally:
@@ -166,8 +172,6 @@ class MessageTrace:
     def _start(
         self, kind: SpanKind, event: Event, parent: Span, start_time: int | None = None
     ) -> Span:
-        if not self.routed:
-            self.route, self.routed = route_of(self.connection), True
         name, route = _OPERATIONS[kind], self.route
         attributes: dict[str, AttributeValue] = {
             names.CONNECTION_ID: self.connection.id,
@@ -184,7 +188,7 @@ class MessageTrace:
 
     def _carried(self, carrier: Carrier, event: Event) -> Span:
         try:
-            return carried_span(carrier, event)
+            return carried_span(carrier, {**event})
         except Exception as error:  # noqa: BLE001 - the message need not suffer
             self._report(error)
             return INVALID_SPAN
