@@ -91,9 +91,10 @@ def report_memory(observing: Observing, count: int) -> None:
     bare = memory.weigh(None, count, gc.collect)
     print(f"  {'bare WebSocket':22}{bare:>12,.0f}")
     for name, options in {
-        "handshake": {},
-        "connection": {"span": "connection"},
-        "connection, all": {"span": "connection", "messages": "all"},
+        "observed": {},
+        "  receive": {"messages": "receive"},
+        "  all": {"messages": "all"},
+        "  connection": {"span": "connection"},
     }.items():
         pipeline = observing.pipeline(**options)
         weight = memory.weigh(pipeline, count, observing.processor.force_flush)

@@ -48,6 +48,26 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     scope["elapsed"] = perf_counter_ns() - start
 
 
+class Spans:
+    """An echo with two of the SDK's spans for each message, without anything in them: the floor."""
+
+    def __init__(self, tracers: TracerProvider) -> None:
+        self.tracer = tracers.get_tracer("benchmarks")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Echo text on raw ASGI."""
+
+        async def receive_and_trace() -> Any:
+            self.tracer.start_span("process").end()
+            return await receive()
+
+        async def send_and_trace(event: Any) -> None:
+            self.tracer.start_span("send").end()
+            await send(event)
+
+        await echo(scope, receive_and_trace, send_and_trace)
+
+
 class Observing:
     """The SDK, and the echo application under each way to observe it."""
 
@@ -76,6 +96,7 @@ class Observing:
         return {
             "raw ASGI": echo,
             "OpenTelemetry's ASGI": theirs,
+            "two bare spans": Spans(self.tracers),
             "wspipe, empty": PipelineMiddleware(echo),
             "wspipe, messages off": PipelineMiddleware(echo, self.pipeline()),
             "  receive": PipelineMiddleware(echo, self.pipeline(messages="receive")),

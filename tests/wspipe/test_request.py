@@ -183,3 +183,8 @@ def test_an_empty_scope_can_be_read() -> None:
     asked: ASGIConnection = ASGIConnection({"type": "websocket"})
     assert str(asked.url) == str(asked.base_url) == "ws://localhost/"
     assert (dict(asked.headers), dict(asked.query_params), dict(asked.cookies)) == ({}, {}, {})
+
+
+def test_a_root_path_that_is_no_unicode_is_no_harm() -> None:
+    connection: ASGIConnection = ASGIConnection({"type": "websocket", "root_path": "/\ud800"})
+    assert connection.base_url.raw_path == "/%3F/"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 import structlog
+import uvicorn
 from opentelemetry import _logs
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -31,6 +32,10 @@ def as_before() -> Iterator[None]:
     root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
     yield
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).filters.clear()
+        logging.getLogger(name).propagate = True
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.configure(**before)
@@ -100,7 +105,11 @@ def test_the_access_lines_of_a_server_show_no_secrets(
     message = '%s - "WebSocket %s" [accepted]'
     server.info(message, "127.0.0.1:5", "/rooms/7?token=s3cret&a=1")
     logging.getLogger("some.library").info("what? yes")
-    line, other = lines_in(capsysbinary.readouterr().out)
+    server.info("GET /x?q=o'brien&token=s3cret")
+    server.info("%(path)s", {"path": "/x"})
+    line, other, quoted, mapped = lines_in(capsysbinary.readouterr().out)
+    assert quoted["event"] == "GET /x?q=o'brien&token=[redacted]"
+    assert mapped["event"] == "/x"
     assert line["event"] == ('127.0.0.1:5 - "WebSocket /rooms/7?token=[redacted]&a=1" [accepted]')
     assert other["event"] == "what? yes"
 
@@ -246,6 +255,42 @@ def test_whatever_is_in_a_line_can_be_exported(exported: InMemoryLogRecordExport
     structlog.get_logger().info("\ud800", **ODD)
     encoded = encode_logs(exported.get_finished_logs()).SerializeToString()
     assert b"hello" in encoded
+
+
+def test_a_server_that_takes_its_lines_back_still_shows_no_secrets(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    configure(json=True)
+    configure(json=True)
+    uvicorn.Config("app:app")  # as uvicorn.run() does, later
+    logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "c", "/?token=s3cret")
+    logging.getLogger("uvicorn.access").info(
+        '%s - "%s %s HTTP/%s" %d', "c", "GET", "/?token=s3cret", "1.1", 200
+    )
+    captured = capsysbinary.readouterr()
+    written = captured.out + captured.err
+    assert written.count(b"token=[redacted]") == 2
+    assert b"s3cret" not in written
+    assert len(logging.getLogger("uvicorn.error").filters) == 1
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        {"trace_id": "abc-zzz"},
+        {"trace_id": 5, "span_id": 6},
+        {"trace_id": "z" * 32, "span_id": "z" * 16},
+        {"trace_id": "0" * 32, "span_id": "short"},
+    ],
+)
+def test_ids_of_another_kind_are_fields_like_others(
+    exported: InMemoryLogRecordExporter, ids: dict[str, Any]
+) -> None:
+    configure(json=True, export=True)
+    structlog.get_logger().info("hello", **ids)
+    (data,) = exported.get_finished_logs()
+    assert dict(data.log_record.attributes or {}) == ids
+    assert data.log_record.trace_id == 0
 
 
 def test_without_a_provider_export_does_nothing(

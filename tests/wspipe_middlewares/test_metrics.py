@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk.metrics import MeterProvider
 
 from tests.observed import Measured, key
@@ -241,8 +242,13 @@ async def test_a_handshake_that_nobody_answers_counts_as_rejected(measured: Meas
 
 
 async def test_two_metrics_of_one_provider_count_together(measured: Measured) -> None:
+    async def talk(client: Client) -> None:
+        await client.send_text("1")
+        await client.receive()
+
     for _ in range(2):
-        await converse(Metrics(meter_provider=measured.provider))
+        await converse(Metrics(meter_provider=measured.provider), client_does=talk)
+    assert sum(measured.values("wspipe.messages").values()) == 6
     assert list(measured.values("wspipe.connection.duration").values()) == [2]
     assert list(measured.values("wspipe.connections.active").values()) == [0]
 
@@ -253,9 +259,13 @@ async def test_two_on_one_connection_count_its_messages_once(measured: Measured)
         await client.receive()
 
     metrics = Metrics(meter_provider=measured.provider)
-    await converse(metrics | metrics, client_does=talk)
+    other = Metrics(meter_provider=measured.provider, close_codes=frozenset({4000}))
+    await converse(metrics | metrics | other, client_does=talk)
     assert sum(measured.values("wspipe.messages").values()) == 3
     assert list(measured.values("wspipe.connections.active").values()) == [0]
+    assert list(measured.values("wspipe.connection.duration").values()) == [1]
+    await converse(metrics | other | Guard())
+    assert list(measured.values("wspipe.connections.rejected").values()) == [1]
 
 
 def test_a_provider_is_not_kept_alive() -> None:
@@ -269,6 +279,8 @@ def test_a_provider_is_not_kept_alive() -> None:
 
 
 def test_the_global_provider_has_one_recorder_also_before_it_is_set() -> None:
+    given = Metrics(meter_provider=get_meter_provider())
+    assert given._recorder is Metrics()._recorder  # noqa: SLF001
     assert Metrics() == Metrics()
     assert Metrics()._recorder is Metrics(process_duration=True)._recorder  # noqa: SLF001
     assert "_recorder" not in repr(Metrics())

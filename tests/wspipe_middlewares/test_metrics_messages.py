@@ -82,6 +82,15 @@ async def test_the_message_that_the_handler_failed_on_tells_the_error(measured: 
     ]
 
 
+async def test_the_last_message_ends_with_the_handler(measured: Measured) -> None:
+    async def handler(socket: WebSocket) -> None:
+        await socket.send_text(await socket.receive_text())
+
+    await converse(handler, measured, "1", process_duration=True)
+    (point,) = measured.points("wspipe.message.process.duration")
+    assert point.attributes == {"wspipe.message.type": "text"}
+
+
 async def test_where_another_task_receives_no_time_is_claimed(measured: Measured) -> None:
     async def raw(_scope: Scope, receive: Receive, send: Send) -> None:
         async def pump() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wspipe_middlewares.redaction import is_secret, printable, redact_query
+from wspipe_middlewares.redaction import is_secret, printable, redact_query, redact_subprotocol
 
 
 @pytest.mark.parametrize(
@@ -158,3 +158,17 @@ def test_what_is_shown_is_printable_and_bounded(text: str, limit: int) -> None:
     shown = printable(text, limit)
     assert shown.isprintable()
     assert len(shown) <= 10 * limit + 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["access_code", "code_verifier", "SAMLResponse", "connect.sid", "Ocp-Apim-Subscription-Key"],
+)
+def test_less_common_names_of_secrets_are_known(name: str) -> None:
+    assert is_secret(name)
+
+
+def test_a_subprotocol_too_long_for_a_name_is_hidden() -> None:
+    assert redact_subprotocol("graphql-transport-ws") == "graphql-transport-ws"
+    assert redact_subprotocol("eyJhbGciOiJIUzI1NiJ9." * 5) == "[redacted]"
+    assert redact_subprotocol("a\nb") == r"a\nb"

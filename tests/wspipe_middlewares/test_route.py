@@ -92,6 +92,14 @@ def test_what_litestar_chose_lies_behind_the_mount_too() -> None:
     assert found == "/plain/ws/{i}"
 
 
+class Endless:
+    """Is around itself."""
+
+    @property
+    def app(self) -> Endless:
+        return self
+
+
 class Lazy:
     """Fails on whatever is asked of it."""
 
@@ -100,7 +108,9 @@ class Lazy:
 
 
 @pytest.mark.parametrize(
-    "router", [Lazy(), 5, Router([Mount("/x", Lazy())])], ids=["lazy", "number", "lazy in a mount"]
+    "router",
+    [Lazy(), 5, Router([Mount("/x", Lazy())]), Endless()],
+    ids=["lazy", "number", "lazy in a mount", "endless"],
 )
 def test_an_odd_router_is_no_harm(router: Any) -> None:
     mounted = {"app_root_path": "", "root_path": "/x/y"}

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from opentelemetry import baggage, propagate
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach
+from opentelemetry.propagate import extract
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
-from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NoOpTracerProvider,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    get_current_span,
+)
 
 from tests.observed import Spans, id_of, parent_of, trace_of
 from wspipe import (
@@ -156,6 +164,102 @@ async def test_the_span_is_current_until_it_ends_and_then_no_more(spans: Spans, 
     own = id_of(spans.only("GET"))
     assert parent_of(spans.only("before")) == own
     assert parent_of(spans.only("after")) == (own if span == "connection" else None)
+
+
+async def test_after_a_span_around_the_accept_the_handshakes_does_not_come_back(
+    spans: Spans,
+) -> None:
+    async def handler(socket: WebSocket) -> None:
+        with spans.tracer.start_as_current_span("authenticate"):
+            await socket.accept()
+        spans.tracer.start_span("later").end()
+
+    await converse(Tracing(tracer_provider=spans.provider), handler)
+    assert parent_of(spans.only("authenticate")) == id_of(spans.only("GET"))
+    assert parent_of(spans.only("later")) is None
+
+
+async def test_an_accept_in_another_task_ends_it_everywhere(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(socket.accept)
+        spans.tracer.start_span("later").end()
+
+    await converse(Tracing(tracer_provider=spans.provider), handler)
+    assert parent_of(spans.only("later")) is None
+
+
+@pytest.mark.parametrize("span", ["handshake", "connection"])
+async def test_two_of_them_nest(spans: Spans, span: Any) -> None:
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        spans.tracer.start_span("later").end()
+
+    tracing = Tracing(span=span, tracer_provider=spans.provider)
+    pipeline: Any = tracing | tracing
+    await converse(pipeline, handler)
+    inner, outer = spans.named("GET") if span == "connection" else reversed(spans.named("GET"))
+    assert (inner.kind, outer.kind) == (SpanKind.INTERNAL, SpanKind.SERVER)
+    assert parent_of(inner) == id_of(outer)
+    assert parent_of(spans.only("later")) == (id_of(inner) if span == "connection" else None)
+
+
+async def test_the_handler_may_describe_the_span_while_it_is_open(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        span = get_current_span()
+        span.set_attribute("tenant", "blue")
+        span.set_attributes({"seat": 5})
+        span.add_event("looked up")
+        span.add_link(SpanContext(1, 2, is_remote=True))
+        span.record_exception(LookupError("once"))
+        span.set_status(StatusCode.ERROR, "of my own")
+        span.update_name("ours")
+        await socket.accept()
+        span.set_attribute("late", "x")  # to nobody
+
+    await converse(Tracing(tracer_provider=spans.provider), handler)
+    told = spans.only("ours")
+    assert {"tenant": "blue", "seat": 5}.items() <= dict(told.attributes or {}).items()
+    assert "late" not in (told.attributes or {})
+    assert [event.name for event in told.events] == ["looked up", "exception"]
+    assert (told.status.description, len(told.links)) == ("of my own", 1)
+
+
+async def test_the_handler_may_end_it(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        get_current_span().end()
+        await socket.accept()
+
+    await converse(Tracing(span="connection", tracer_provider=spans.provider), handler)
+    assert len(spans.ended) == 1
+
+
+async def test_a_remote_parent_that_is_current_already_stays_the_parent(spans: Spans) -> None:
+    app = websocket_app(echo, pipeline=Tracing(tracer_provider=spans.provider))
+
+    async def within(scope: Scope, receive: Receive, send: Send) -> None:
+        attach(extract({"traceparent": TRACEPARENT[1].decode()}))
+        await app(scope, receive, send)
+
+    async with connect(within):
+        pass
+    span = spans.only("GET")
+    assert (span.kind, parent_of(span)) == (SpanKind.SERVER, 0xB7AD6B7169203331)
+
+
+async def test_two_connections_in_one_task_share_nothing(spans: Spans) -> None:
+    app = websocket_app(echo, pipeline=Tracing(span="connection", tracer_provider=spans.provider))
+    seen: list[object] = []
+
+    async def twice(scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, "headers": [(b"baggage", b"tenant=blue")]}
+        await app(scope, receive, send)
+        seen.append(baggage.get_all())
+        seen.append(get_current_span())
+
+    async with connect(twice):
+        pass
+    assert seen == [{}, INVALID_SPAN]
 
 
 async def test_what_was_current_before_is_current_after_the_connection(spans: Spans) -> None:
@@ -422,6 +526,7 @@ async def test_another_propagator_may_be_in_use(spans: Spans) -> None:
         ({"ratio": 1.5}, "ratio is 0 to 1, not 1.5"),
         ({"ratio": -0.1}, "ratio is 0 to 1, not -0.1"),
         ({"carrier": JSONField()}, "a carrier needs traced messages"),
+        ({"carrier": "traceparent", "messages": "all"}, "has the methods read and write"),
     ],
 )
 def test_what_could_not_work_is_refused(options: dict[str, Any], message: str) -> None:

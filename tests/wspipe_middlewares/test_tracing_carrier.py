@@ -155,6 +155,23 @@ async def test_a_carrier_that_fails_loses_no_message_and_is_reported_once(
     assert len(spans.named("process")) == len(spans.named("send")) == 2
 
 
+class Careless(JSONField):
+    """A carrier that writes what is no message, and spoils what it reads."""
+
+    def read(self, event: Event) -> str | None:
+        event.clear()
+        return None
+
+    def write(self, event: Event, traceparent: str) -> Any:
+        return traceparent if event.pop("text") == "1" else {"type": "websocket.close"}
+
+
+@pytest.mark.anyio
+@pytest.mark.reports_failures
+async def test_a_carrier_that_writes_no_message_loses_none(spans: Spans) -> None:
+    assert await echo(spans, Careless(), "1", "2") == ["1", "2"]
+
+
 @settings(derandomize=True, database=None, deadline=None)
 @given(
     st.recursive(

@@ -16,6 +16,7 @@ from tests.observed import Spans, id_of, links_of, parent_of, trace_of
 from wspipe import PipelineMiddleware, WebSocket, websocket_app
 from wspipe.testing import connect
 from wspipe_middlewares import Tracing
+from wspipe_middlewares.tracing.current import CurrentSpan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -348,6 +349,60 @@ async def test_a_reader_started_while_a_message_is_handled_ends_that(spans: Span
     assert one.start_time is not None
     assert greeting.end_time <= one.start_time
     assert parent_of(spans.only("work")) is None
+
+
+async def test_with_a_reader_and_a_queue_no_message_hangs_under_the_first(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive_text()  # the greeting, in the handler's own task
+        await socket.send_text("hello")
+        put, got = anyio.create_memory_object_stream[str](5)
+
+        async def read() -> None:
+            async with put:
+                async for message in socket.iter_text():
+                    await put.send(message)
+
+        async with anyio.create_task_group() as tasks, got:
+            tasks.start_soon(read)
+            async for message in got:
+                spans.tracer.start_span("work").end()
+                await socket.send_text(message)
+
+    await converse(spans, handler, "greeting", "one", "two")
+    greeting, *others = spans.named("process")
+    first, *sent = spans.named("send")
+    assert parent_of(first) == id_of(greeting)
+    assert {parent_of(span) for span in [*others, *sent, *spans.named("work")]} == {None}
+
+
+async def test_what_follows_a_span_around_a_receive_hangs_under_no_older_message(
+    spans: Spans,
+) -> None:
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive_text()
+        with spans.tracer.start_as_current_span("ask"):
+            await socket.send_text("?")
+            await socket.receive_text()
+        spans.tracer.start_span("work").end()
+        await socket.send_text("!")
+
+    await converse(spans, handler, "one", "two")
+    assert parent_of(spans.only("work")) is None
+
+
+async def test_a_thousand_messages_leave_nothing_behind_in_the_context(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        async for message in socket.iter_text():
+            await socket.send_text(message)
+        current: Any = get_current_span()
+        depth = 0
+        while isinstance(current, CurrentSpan):
+            current, depth = current._before, depth + 1  # noqa: SLF001
+        assert depth <= 3
+
+    await converse(spans, handler, *map(str, range(1000)))
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -101,7 +101,7 @@ class ConnectionTrace:
         if status != 101:
             # Who denied it is known at the end of the connection.
             self.ended_at = time_ns()
-        elif span is not None:
+        elif span is not None and span.is_recording():
             if subprotocol := event.get("subprotocol"):
                 span.set_attribute(names.SUBPROTOCOL, redact_subprotocol(subprotocol))
             self._describe_handshake(span, status)
@@ -116,7 +116,7 @@ class ConnectionTrace:
         if get_current_span() is self.current:
             attach(self.before)
         span = self.span
-        if span is None:
+        if span is None or not span.is_recording():
             return
         outcome = Outcome.of(self.connection)
         if outcome.status != 101:
