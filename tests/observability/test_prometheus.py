@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 from contextlib import ExitStack
@@ -182,6 +183,23 @@ def test_promtool_accepts_the_rules() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert f"{len(RULES)} rules found" in result.stdout
+
+
+def test_each_alert_fires_where_it_should_and_is_silent_where_not(tmp_path: Path) -> None:
+    cases = Path(__file__).with_name("alerts_test.yaml")
+    for file in (ALERTS, cases):
+        shutil.copy(file, tmp_path)
+    result = subprocess.run(
+        [find_program("promtool"), "test", "rules", tmp_path / cases.name],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "SUCCESS" in result.stdout
+    named = set(re.findall(r'alertname="(\w+)"', cases.read_text(encoding="utf-8")))
+    assert named == set(RULES)
 
 
 def test_a_missing_prometheus_skips_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import attach, get_current
-from opentelemetry.propagate import extract
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import (
     Span,
@@ -24,6 +23,7 @@ from wspipe_middlewares.outcome import VALUE_LIMIT, Outcome, text_of, traceback_
 from wspipe_middlewares.redaction import printable, redact_query, redact_subprotocol
 from wspipe_middlewares.route import route_of
 from wspipe_middlewares.tracing.current import CurrentSpan
+from wspipe_middlewares.tracing.safely import end_span, extract_parent, start_span
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -71,11 +71,11 @@ class ConnectionTrace:
         outer = get_current_span(parent)
         kind = SpanKind.SERVER
         if not outer.get_span_context().is_valid:
-            parent = extract(connection.scope, parent, _HEADERS)
+            parent = extract_parent(connection.scope, parent, _HEADERS)
         elif not outer.get_span_context().is_remote:
             kind = SpanKind.INTERNAL
         attributes = _request_attributes(connection, redact)
-        span = tracer.start_span(str(attributes[names.METHOD]), parent, kind, attributes)
+        span = start_span(tracer, attributes[names.METHOD], parent, kind, attributes)
         # Let go at its end, because an idle connection should weigh little.
         self.span = span if span.is_recording() else None
         self.context = span.get_span_context()
@@ -139,7 +139,7 @@ class ConnectionTrace:
             span.update_name(f"{_method(self.connection)} {route}")
 
     def _end(self, span: Span) -> None:
-        span.end(self.ended_at)
+        end_span(span, self.ended_at)
         self.span = None
 
 

@@ -30,6 +30,7 @@ from wspipe_middlewares.route import route_of
 from wspipe_middlewares.tracing.carrier import carried_span, naming_span
 from wspipe_middlewares.tracing.connection import exception_attributes
 from wspipe_middlewares.tracing.current import CurrentSpan
+from wspipe_middlewares.tracing.safely import end_span, start_span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -144,7 +145,7 @@ class MessageTrace:
             now = time_ns()
             span = self._start(SpanKind.CONSUMER, event, parent, now)
             if not here:
-                span.end(now)
+                end_span(span, now)
         else:
             span = self.unsampled
         if here:
@@ -154,7 +155,7 @@ class MessageTrace:
     def _end_handling(self) -> None:
         if self.span is not None and self.current is not None:
             self.current.finish()
-            self.span.end()
+            end_span(self.span)
             self.span = self.current = None
 
     async def _send(self, send: Send, event: Event, parent: Span) -> None:
@@ -167,7 +168,7 @@ class MessageTrace:
             _set_error(span, error)
             raise
         finally:
-            span.end()
+            end_span(span)
 
     def _start(
         self, kind: SpanKind, event: Event, parent: Span, start_time: int | None = None
@@ -184,7 +185,7 @@ class MessageTrace:
         # What hangs under a span of the application needs no link to find the connection.
         links = () if parent.is_recording() else self.link
         context = set_span_in_context(parent)
-        return self.tracer.start_span(name, context, kind, attributes, links, start_time)
+        return start_span(self.tracer, name, context, kind, attributes, links, start_time)
 
     def _carried(self, carrier: Carrier, event: Event) -> Span:
         try:
