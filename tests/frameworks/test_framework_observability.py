@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -239,8 +240,12 @@ async def test_the_handlers_spans_hang_under_the_message(
     assert sum(observed.measured.values("wspipe.message.process.duration").values()) == 2
 
 
+# asyncio.wait_for receives in the handler's own task from Python 3.12 on.
+ELSEWHERE = WITHOUT_TRIO if sys.version_info < (3, 12) else WITHOUT_TRIO[:2]
+
+
 @pytest.mark.asyncio
-@pytest.mark.parametrize("app", WITHOUT_TRIO)
+@pytest.mark.parametrize("app", ELSEWHERE)
 async def test_where_another_task_receives_a_message_claims_no_time(observe: Any, app: Any) -> None:
     observed = observe(app(), messages="all")
     assert await observed.converse("/rooms/7", "one", "two") == ["one ada", "two ada"]
