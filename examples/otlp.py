@@ -51,8 +51,10 @@ configure(json=True, export=True)
 @asynccontextmanager
 async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
     yield
-    for provider in (tracers, meters, loggers):
-        provider.force_flush()  # export what is left: a signal may end the process
+    # Export what is left: the signal that stops uvicorn ends the process before `atexit` would.
+    tracers.shutdown()
+    meters.shutdown()
+    loggers.force_flush()  # uvicorn has a few more lines
 
 
 # The application: it need not know of any of this, but may add spans and lines of its own.
