@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from wspipe_middlewares.headers import header
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from wspipe import ASGIConnection, Scope
 
 _MOST_WRAPPERS: Final = 32
+_PORT: Final = re.compile(r":[0-9]*$")
 
 
 def route_of(connection: ASGIConnection) -> str | None:
@@ -73,7 +75,7 @@ def _find_mount(scope: Scope, routes: Iterable[Any], path: str) -> tuple[str, It
 
 def _is_host_of(route: Any, scope: Scope) -> bool:
     regex = getattr(route, "host_regex", None)
-    host, _, _ = (header(scope, "host") or "").partition(":")
+    host = _PORT.sub("", header(scope, "host") or "")
     return regex is not None and regex.match(host.lower()) is not None
 
 

@@ -106,14 +106,24 @@ def test_the_access_lines_of_a_server_show_no_secrets(
     server.info(message, "127.0.0.1:5", "/rooms/7?token=s3cret&a=1")
     logging.getLogger("some.library").info("what? yes")
     server.info("GET /x?q=o'brien&token=s3cret")
-    server.info("%(path)s", {"path": "/x"})
+    atoms = {"r": "GET /x?token=s3cret", "q": "a=1&token=s3cret", "s": 101}
+    server.info("%(r)s %(s)s %(q)s", atoms)
     line, other, quoted, mapped = lines_in(capsysbinary.readouterr().out)
     assert quoted["event"] == "GET /x?q=o'brien&token=[redacted]"
-    assert mapped["event"] == "/x"
+    assert mapped["event"] == "GET /x?token=[redacted] 101 a=1&token=[redacted]"
     assert line["event"] == ('127.0.0.1:5 - "WebSocket /rooms/7?token=[redacted]&a=1" [accepted]')
     assert other["event"] == "what? yes"
 
 
+class Unspeakable:
+    """Cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise TypeError
+
+
+LOOP: dict[str, Any] = {}
+LOOP["loop"] = LOOP
 ODD: dict[str, Any] = {
     "number": 2**70,
     "map": {1: {"a": (1, 2.5, True)}},
@@ -144,14 +154,27 @@ def test_a_line_with_anything_in_it_is_written(
     assert rb"\udfff" in second
 
 
+def test_what_cannot_be_shown_has_its_place_in_a_line(
+    exported: InMemoryLogRecordExporter, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    configure(json=True, export=True)
+    structlog.get_logger().info("hello", what={"a": Unspeakable()}, loop=LOOP, thing=Unspeakable())
+    (line,) = lines_in(capsysbinary.readouterr().out)
+    assert line["thing"] == "<Unspeakable that cannot be shown>"
+    assert len(exported.get_finished_logs()) == 1
+
+
 def test_a_library_may_log_at_any_level_and_give_more(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     configure(json=True)
-    logging.getLogger("some.library").log(25, "notice", extra={"user": "ada"}, stack_info=True)
+    logging.getLogger("some.library").log(
+        25, "notice", extra={"user": "ada", "event": "x"}, stack_info=True
+    )
     logging.getLogger("some.library").log(99, "beyond")
     notice, beyond = lines_in(capsysbinary.readouterr().out)
     assert (notice["event"], notice["level"], notice["user"]) == ("notice", "info", "ada")
+    assert notice["extra_event"] == "x"
     assert "test_a_library_may_log" in notice["stack"]
     assert beyond["level"] == "critical"
 

@@ -268,6 +268,26 @@ async def test_two_on_one_connection_count_its_messages_once(measured: Measured)
     assert list(measured.values("wspipe.connections.rejected").values()) == [1]
 
 
+async def test_a_socket_that_is_dropped_keeps_no_other_from_being_counted(
+    measured: Measured,
+) -> None:
+    class Socket(WebSocket, pipeline=Metrics(meter_provider=measured.provider)):
+        __slots__ = ()
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(_: Any) -> None: ...
+
+    for _ in range(100):
+        Socket({"type": "websocket"}, receive, send)
+    gc.collect()
+    for _ in range(20):
+        async with Socket({"type": "websocket"}, receive, send) as socket:
+            await socket.accept()
+    assert list(measured.values("wspipe.connection.duration").values()) == [20]
+
+
 def test_a_provider_is_not_kept_alive() -> None:
     provider = MeterProvider(shutdown_on_exit=False)
     Metrics(meter_provider=provider)

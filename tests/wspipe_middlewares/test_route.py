@@ -52,6 +52,7 @@ ROUTER = Router(
         WebSocketRoute("/a/{b}", endpoint),
         Mount("/m/{n}", routes=[Mount("/o", routes=[WebSocketRoute("/p/{q}", endpoint)])]),
         Host("h.example", Router([Mount("/on", routes=[WebSocketRoute("/host", endpoint)])])),
+        Host("[::1]", Router([Mount("/six", routes=[WebSocketRoute("/in", endpoint)])])),
         Mount("/plain", another),
         Mount("/wrapped", Wrapper(Wrapper(Router([WebSocketRoute("/in", endpoint)])))),
         Mount("/behind", Wrapper(Router([Mount("/a", routes=[WebSocketRoute("/b", endpoint)])]))),
@@ -86,9 +87,14 @@ def test_another_host_is_another_route() -> None:
     assert pattern(router=ROUTER, endpoint=endpoint, **mounted) is None
 
 
+def test_a_host_may_be_an_address() -> None:
+    mounted = {"app_root_path": "", "root_path": "/six", "headers": [(b"host", b"[::1]:8000")]}
+    assert pattern(router=ROUTER, endpoint=endpoint, **mounted) == "/six/in"
+
+
 def test_what_litestar_chose_lies_behind_the_mount_too() -> None:
     mounted = {"app_root_path": "", "root_path": "/plain"}
-    found = pattern(router=ROUTER, route=ROUTER.routes[3], path_template="/ws/{i}", **mounted)
+    found = pattern(router=ROUTER, route=ROUTER.routes[4], path_template="/ws/{i}", **mounted)
     assert found == "/plain/ws/{i}"
 
 
@@ -119,4 +125,4 @@ def test_an_odd_router_is_no_harm(router: Any) -> None:
 
 def test_what_is_mounted_without_routes_is_known_by_its_mount() -> None:
     mounted = {"app_root_path": "", "root_path": "/plain"}
-    assert pattern(router=ROUTER, endpoint=another, route=ROUTER.routes[3], **mounted) == "/plain"
+    assert pattern(router=ROUTER, endpoint=another, route=ROUTER.routes[4], **mounted) == "/plain"

@@ -206,7 +206,8 @@ async def test_two_of_them_nest(spans: Spans, span: Any) -> None:
 
 async def test_the_handler_may_describe_the_span_while_it_is_open(spans: Spans) -> None:
     async def handler(socket: WebSocket) -> None:
-        span = get_current_span()
+        span: Any = get_current_span()
+        assert (span.name, span.kind) == ("GET", SpanKind.SERVER)
         span.set_attribute("tenant", "blue")
         span.set_attributes({"seat": 5})
         span.add_event("looked up")
@@ -215,12 +216,11 @@ async def test_the_handler_may_describe_the_span_while_it_is_open(spans: Spans) 
         span.set_status(StatusCode.ERROR, "of my own")
         span.update_name("ours")
         await socket.accept()
-        span.set_attribute("late", "x")  # to nobody
+        assert get_current_span() is INVALID_SPAN
 
     await converse(Tracing(tracer_provider=spans.provider), handler)
     told = spans.only("ours")
     assert {"tenant": "blue", "seat": 5}.items() <= dict(told.attributes or {}).items()
-    assert "late" not in (told.attributes or {})
     assert [event.name for event in told.events] == ["looked up", "exception"]
     assert (told.status.description, len(told.links)) == ("of my own", 1)
 
@@ -260,6 +260,32 @@ async def test_two_connections_in_one_task_share_nothing(spans: Spans) -> None:
     async with connect(twice):
         pass
     assert seen == [{}, INVALID_SPAN]
+
+
+async def test_a_task_from_before_the_connection_may_end_it(spans: Spans) -> None:
+    class Socket(WebSocket, pipeline=Tracing(span="connection", tracer_provider=spans.provider)):
+        __slots__ = ()
+
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    async def send(_: Event) -> None: ...
+
+    sockets: list[Socket] = []
+    opened = anyio.Event()
+
+    async def close() -> None:
+        await opened.wait()
+        await sockets[0].close()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(close)
+        await anyio.lowlevel.checkpoint()
+        sockets.append(Socket({"type": "websocket"}, receive, send))
+        await sockets[0].accept()
+        opened.set()
+    assert [span.name for span in spans.ended] == ["GET"]
+    assert not get_current_span().get_span_context().is_valid
 
 
 async def test_what_was_current_before_is_current_after_the_connection(spans: Spans) -> None:

@@ -393,6 +393,25 @@ async def test_what_follows_a_span_around_a_receive_hangs_under_no_older_message
     assert parent_of(spans.only("work")) is None
 
 
+async def test_a_task_that_is_started_for_a_message_stays_under_it(spans: Spans) -> None:
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        async with anyio.create_task_group() as tasks:
+            async for message in socket.iter_text():
+                tasks.start_soon(work, socket, message)
+
+    async def work(socket: WebSocket, message: str) -> None:
+        await anyio.sleep(0.001)  # the handler receives again
+        spans.tracer.start_span(f"work {message}").end()
+        await socket.send_text(message)
+
+    await converse(spans, handler, "one", "two")
+    one, two = spans.named("process")
+    assert parent_of(spans.only("work one")) == id_of(one)
+    assert parent_of(spans.only("work two")) == id_of(two)
+    assert [parent_of(span) for span in spans.named("send")] == [id_of(one), id_of(two)]
+
+
 async def test_a_thousand_messages_leave_nothing_behind_in_the_context(spans: Spans) -> None:
     async def handler(socket: WebSocket) -> None:
         async for message in socket.iter_text():

@@ -23,6 +23,7 @@ from opentelemetry.trace import (
 )
 from structlog.processors import format_exc_info
 
+from wspipe_middlewares.logging.rendering import as_text
 from wspipe_middlewares.names import EXCEPTION_STACKTRACE
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _LOGGER: Final = get_logger("wspipe")
 _INTEGERS: Final = 2**63
+_DEPTH: Final = 8
 _SEVERITIES: Final = {
     "debug": SeverityNumber.DEBUG,
     "info": SeverityNumber.INFO,
@@ -57,7 +59,7 @@ def export_line(logger: WrappedLogger, method: str, line: EventDict) -> EventDic
         span = _named_span(line)
         taken = _TAKEN if span is None else _TAKEN | _IDS
         attributes = {
-            _text(name): _exportable(value)
+            as_text(name): _exportable(value)
             for name, value in fields.items()
             if name not in taken and value is not None
         }
@@ -70,7 +72,7 @@ def export_line(logger: WrappedLogger, method: str, line: EventDict) -> EventDic
                 context=None if span is None else set_span_in_context(NonRecordingSpan(span)),
                 severity_text=level,
                 severity_number=_SEVERITIES.get(level, SeverityNumber.UNSPECIFIED),
-                body=_text(line.get("event", "")),
+                body=as_text(line.get("event", "")),
                 attributes=attributes,
             )
         )
@@ -94,17 +96,12 @@ def _named_span(line: EventDict) -> SpanContext | None:
     return SpanContext(*ids, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
-def _exportable(value: object) -> AnyValue:
+def _exportable(value: object, depth: int = 0) -> AnyValue:
     if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < _INTEGERS):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and depth < _DEPTH:
         pairs = cast("Mapping[object, object]", value).items()
-        return {_text(key): _exportable(each) for key, each in pairs}
-    if isinstance(value, list | tuple):
-        return [_exportable(each) for each in cast("Sequence[object]", value)]
-    return _text(value)
-
-
-def _text(value: object) -> str:
-    # What is not UTF-8 fails to export, and all else in the batch with it.
-    return str(value).encode("utf-8", "backslashreplace").decode()
+        return {as_text(key): _exportable(each, depth + 1) for key, each in pairs}
+    if isinstance(value, list | tuple) and depth < _DEPTH:
+        return [_exportable(each, depth + 1) for each in cast("Sequence[object]", value)]
+    return as_text(cast("object", value))

@@ -23,7 +23,7 @@ def dump(line: Any, default: Callable[[Any], Any]) -> bytes:
     try:
         return orjson.dumps(line, default)
     except TypeError:
-        return orjson.dumps({_text(key): _json(value, default) for key, value in line.items()})
+        return orjson.dumps({as_text(key): _json(value, default) for key, value in line.items()})
 
 
 def encodable(_logger: WrappedLogger, _method: str, line: Any) -> str:
@@ -36,9 +36,17 @@ def _json(value: Any, default: Callable[[Any], Any]) -> orjson.Fragment:
     try:
         return orjson.Fragment(orjson.dumps(value, default, orjson.OPT_NON_STR_KEYS))
     except TypeError:
-        return orjson.Fragment(orjson.dumps(_text(value)))
+        return orjson.Fragment(orjson.dumps(as_text(value)))
 
 
-def _text(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+def as_text(value: object) -> str:
+    """Give text as it is, anything else by its `repr`, fit for UTF-8.
+
+    Args:
+        value: Anything at all.
+    """
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - also what cannot be shown has its place in the line
+        text = f"<{type(value).__name__} that cannot be shown>"
     return text.encode("utf-8", "backslashreplace").decode()

@@ -32,6 +32,8 @@ _SERVER_LOGGERS: Final = (
     "gunicorn.error",
 )
 
+# The parts of a line that are a query without its question mark, in Hypercorn and Granian.
+_QUERY_ATOMS: Final = ("q", "qs", "query_string")
 _QUERY: Final = re.compile(r"\?(\S+)")
 
 
@@ -117,10 +119,16 @@ class _HideSecrets(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every line pass, redacted."""
-        if isinstance(record.args, tuple) and record.args:
-            record.args = tuple(map(_redacted, record.args))
-        else:
-            record.msg = _redacted(record.msg)
+        args = record.args
+        if isinstance(args, tuple) and args:
+            # uvicorn's formatter takes them one by one.
+            record.args = tuple(map(_redacted, args))
+            return True
+        if isinstance(args, dict):
+            for key in _QUERY_ATOMS:
+                if isinstance(query := args.get(key), str):
+                    args[key] = redact_query(query.encode("utf-8", "replace"))
+        record.msg, record.args = _redacted(record.getMessage()), None
         return True
 
 
@@ -131,6 +139,7 @@ def _redacted(value: object) -> Any:
 
 
 _EXTRA: Final = structlog.stdlib.ExtraAdder()
+_OURS: Final = frozenset({"event", "exc_info", "level", "logger", "method_name", "self"})
 
 
 class _ToStructlog(logging.Handler):
@@ -141,6 +150,7 @@ class _ToStructlog(logging.Handler):
         try:
             fields = _EXTRA(logging.getLogger(), "", {"_record": record})
             del fields["_record"]
+            fields = {f"extra_{key}" if key in _OURS else key: fields[key] for key in fields}
             if record.stack_info:
                 fields["stack"] = record.stack_info
             # structlog knows five levels only.

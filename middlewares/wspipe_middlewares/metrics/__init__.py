@@ -67,7 +67,7 @@ class Metrics(Composable):
         self, connection: ASGIConnection, receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
         """Count the connection; wrap what is measured message by message."""
-        if not self._recorder.claim(connection.traffic):
+        if not self._recorder.claim(connection):
             return receive, send
         ConnectionMetrics(connection, self._recorder, self.close_codes)
         if not (self.message_size or self.process_duration or self.send_duration):

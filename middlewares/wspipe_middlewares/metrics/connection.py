@@ -53,7 +53,6 @@ class ConnectionMetrics:
 
     def ended(self) -> None:
         """Count the connection out, or as rejected."""
-        self.recorder.release(self.connection.traffic)
         outcome = Outcome.of(self.connection)
         if self.accepted_at is None:
             attributes = self._attributes(outcome, route_of(self.connection))

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry.metrics import (
     CallbackOptions,
@@ -25,6 +25,8 @@ from wspipe_middlewares import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wspipe import ASGIConnection
 
 # Which count of the tally goes by which direction and type.
 _MESSAGES: Final = {
@@ -63,7 +65,7 @@ class Recorder:
     def __init__(self, provider: MeterProvider | None) -> None:
         self._lock = Lock()
         self._routes: dict[str | None, _Route] = {}
-        self._claimed: set[int] = set()
+        self._claimed: WeakSet[ASGIConnection] = WeakSet()
         meter = get_meter("wspipe", version("wspipe"), provider, names.SCHEMA_URL)
         self.duration = _histogram(meter, names.DURATION)
         self.size = _histogram(meter, names.SIZE)
@@ -83,26 +85,13 @@ class Recorder:
                 metric.name, [callback], metric.unit, metric.description
             )
 
-    def claim(self, traffic: Traffic) -> bool:
-        """Take a connection for counting; false where another `Metrics` has it already.
-
-        Args:
-            traffic: What the connection counts in.
-        """
+    def claim(self, connection: ASGIConnection) -> bool:
+        """Take a connection for counting; false where another `Metrics` has it already."""
         with self._lock:
-            if id(traffic) in self._claimed:
+            if connection in self._claimed:
                 return False
-            self._claimed.add(id(traffic))
+            self._claimed.add(connection)
             return True
-
-    def release(self, traffic: Traffic) -> None:
-        """Let go of a connection that has ended.
-
-        Args:
-            traffic: What it counted in.
-        """
-        with self._lock:
-            self._claimed.discard(id(traffic))
 
     def begin(self, route: str | None, traffic: Traffic) -> None:
         """Count in a connection that was accepted.

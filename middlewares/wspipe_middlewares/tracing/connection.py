@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.context import attach, get_current
+from opentelemetry.context import attach, create_key, get_current, get_value, set_value
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import (
     Span,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wspipe import ASGIConnection, Event, Scope
 
 _PATH_LIMIT: Final = 1024
+_OWNER: Final = create_key("wspipe.connection")
 
 
 class ConnectionTrace:
@@ -85,8 +86,8 @@ class ConnectionTrace:
         self.ended_at: int | None = None
         if self.span is not None:
             connection.scope[names.SPAN_CONTEXT_KEY] = self.context
-        self.current = CurrentSpan(span, outer)
-        attach(set_span_in_context(self.current, parent))
+        self.current = CurrentSpan(span if self.context.is_valid else outer, outer)
+        attach(set_value(_OWNER, self, set_span_in_context(self.current, parent)))
         connection.on_handshake(self.answered)
         connection.exit_stack.callback(self.ended)
 
@@ -113,7 +114,7 @@ class ConnectionTrace:
     def ended(self) -> None:
         """Tell how the connection ended, where the span is still open."""
         self.current.finish()
-        if get_current_span() is self.current:
+        if get_value(_OWNER) is self:
             attach(self.before)
         span = self.span
         if span is None or not span.is_recording():

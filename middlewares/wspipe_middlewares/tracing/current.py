@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import Span
+from opentelemetry.context import attach
+from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext, Status, StatusCode
     from opentelemetry.util.types import Attributes, AttributeValue
+
+    from wspipe_middlewares.handling import Home
 
 
 class CurrentSpan(Span):
@@ -21,26 +24,40 @@ class CurrentSpan(Span):
     Args:
         span: The span.
         before: What was current before.
+        home: Where it changes; elsewhere it goes on to name the span that is over. By default it
+            changes everywhere.
     """
 
-    def __init__(self, span: Span, before: Span) -> None:
+    def __init__(self, span: Span, before: Span, home: Home | None = None) -> None:
         self._span = span
+        self._home = home
         self.over = False
         while isinstance(before, CurrentSpan) and before.over:
-            before = before._span  # noqa: SLF001 - of the same class
-        self._before = before
+            before = before._before  # noqa: SLF001 - of the same class
+        self._before: Span = before
 
     def finish(self) -> None:
-        """Stand for what was current before."""
-        self._span, self.over = self._before, True
+        """Stand for what was current before; here, make that current again."""
+        self.over = True
+        if get_current_span() is self:
+            attach(set_span_in_context(self._before))
+
+    def _now(self) -> Span:
+        if self.over and (self._home is None or self._home.is_here()):
+            return self._before
+        return self._span
 
     def get_span_context(self) -> SpanContext:
         """Identify the span."""
-        return self._span.get_span_context()
+        return self._now().get_span_context()
 
     def is_recording(self) -> bool:
         """Tell whether the span is recorded."""
-        return self._span.is_recording()
+        return self._now().is_recording()
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what only the SDK's spans have, such as their name."""
+        return getattr(self._span, name)
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Set an attribute."""

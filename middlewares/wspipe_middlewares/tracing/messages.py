@@ -100,6 +100,9 @@ class MessageTrace:
 
         async def receive_and_trace() -> Event:
             self._end_handling()
+            current = get_current_span()
+            if isinstance(current, CurrentSpan) and current.over:
+                current.finish()  # found by a task that was started meanwhile, and receives now
             event = await receive()
             if event["type"] == "websocket.receive":
                 self._begin_handling(event)
@@ -149,7 +152,7 @@ class MessageTrace:
         else:
             span = self.unsampled
         if here:
-            self.span, self.current = span, CurrentSpan(span, get_current_span())
+            self.span, self.current = span, CurrentSpan(span, get_current_span(), self.home)
             attach(set_span_in_context(self.current))
 
     def _end_handling(self) -> None:
