@@ -36,7 +36,7 @@ from wspipe_middlewares.tracing import JSONField
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from wspipe import Receive, Scope, Send
+    from wspipe import Event, Receive, Scope, Send
     from wspipe.testing import Client
 
 pytestmark = pytest.mark.anyio

@@ -104,4 +104,4 @@ def _exportable(value: object, depth: int = 0) -> AnyValue:
         return {as_text(key): _exportable(each, depth + 1) for key, each in pairs}
     if isinstance(value, list | tuple) and depth < _DEPTH:
         return [_exportable(each, depth + 1) for each in cast("Sequence[object]", value)]
-    return as_text(cast("object", value))
+    return as_text(value)  # pyright: ignore[reportUnknownArgumentType] - an object as before
