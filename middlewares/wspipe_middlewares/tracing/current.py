@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import attach
-from opentelemetry.trace import Span, get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext, Status, StatusCode
@@ -39,6 +39,9 @@ class CurrentSpan(Span):
     def finish(self) -> None:
         """Stand for what was current before; here, make that current again."""
         self.over = True
+        if self._home is None:
+            # Let go of the span: an idle connection should weigh little.
+            self._span = INVALID_SPAN
         if get_current_span() is self:
             attach(set_span_in_context(self._before))
 
