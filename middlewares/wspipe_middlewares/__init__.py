@@ -2,6 +2,7 @@
 
 from wspipe_middlewares.logging import Logging
 from wspipe_middlewares.metrics import Metrics
+from wspipe_middlewares.rate_limit import RateLimit
 from wspipe_middlewares.tracing import Tracing
 
-__all__ = ["Logging", "Metrics", "Tracing"]
+__all__ = ["Logging", "Metrics", "RateLimit", "Tracing"]

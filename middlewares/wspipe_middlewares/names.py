@@ -21,6 +21,9 @@ OTHER: Final = "_OTHER"
 SPAN_CONTEXT_KEY: Final = "wspipe.span_context"
 """Where `Tracing` puts the `SpanContext` of the connection's span, once that is recorded."""
 
+RATE_LIMIT_KEY: Final = "wspipe.rate_limit"
+"""Where `RateLimit` counts what it decided on the connection, other than to admit."""
+
 METHOD: Final = "http.request.method"
 STATUS: Final = "http.response.status_code"
 ROUTE: Final = "http.route"
@@ -50,12 +53,21 @@ MESSAGES_RECEIVED: Final = "wspipe.messages.received"
 MESSAGES_SENT: Final = "wspipe.messages.sent"
 BYTES_RECEIVED: Final = "wspipe.bytes.received"
 BYTES_SENT: Final = "wspipe.bytes.sent"
+RATE_LIMIT: Final = "wspipe.rate_limit.name"
+DECISION: Final = "wspipe.rate_limit.decision"
+DELAYED: Final = "wspipe.rate_limit.delayed"
+DROPPED: Final = "wspipe.rate_limit.dropped"
+CLOSED: Final = "wspipe.rate_limit.closed"
+REJECTED_BY_LIMIT: Final = "wspipe.rate_limit.rejected"
+RAISED: Final = "wspipe.rate_limit.raised"
+HANDLED: Final = "wspipe.rate_limit.handled"
 
 _HTTP: Final = "OpenTelemetry, HTTP server spans"
 _GENERAL: Final = "OpenTelemetry, general attributes"
 _EXCEPTIONS: Final = "OpenTelemetry, exceptions on spans"
 _CLOSE: Final = "RFC 6455 section 7.4; `rpc.grpc.status_code`"
 _TALLY: Final = "`connection.traffic`"
+_DECISIONS: Final = "`envoy.http_local_rate_limit`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +144,36 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
     MESSAGES_SENT: Attribute("messages sent on the connection", _TALLY, "connection, at its end"),
     BYTES_RECEIVED: Attribute("bytes of the messages received", _TALLY, "connection, at its end"),
     BYTES_SENT: Attribute("bytes of the messages sent", _TALLY, "connection, at its end"),
+    RATE_LIMIT: Attribute(
+        "the name of the limit, which by default is its rate", _DECISIONS, "none"
+    ),
+    DECISION: Attribute(
+        "`admitted`, `delayed`, `dropped`, `closed`, `rejected`, `raised` or `handled`",
+        _DECISIONS,
+        "none",
+    ),
+    DELAYED: Attribute(
+        "messages that a limit delayed, where there were any", _DECISIONS, "connection, at its end"
+    ),
+    DROPPED: Attribute("messages that it dropped", _DECISIONS, "connection, at its end"),
+    CLOSED: Attribute("closes by a limit", _DECISIONS, "connection, at its end"),
+    REJECTED_BY_LIMIT: Attribute("handshakes it denied", _DECISIONS, "connection, at its end"),
+    RAISED: Attribute("messages that it raised for", _DECISIONS, "connection, at its end"),
+    HANDLED: Attribute(
+        "messages on which the user's function decided", _DECISIONS, "connection, at its end"
+    ),
 }
 """All attributes of spans and metrics."""
+
+LIMITED: Final = {
+    "delayed": DELAYED,
+    "dropped": DROPPED,
+    "closed": CLOSED,
+    "rejected": REJECTED_BY_LIMIT,
+    "raised": RAISED,
+    "handled": HANDLED,
+}
+"""The attribute that counts a rate limit's decisions of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +269,23 @@ SEND_DURATION: Final = Metric(
     buckets=_MOMENTS,
 )
 
+DECISIONS: Final = Metric(
+    "wspipe.rate_limit.decisions",
+    "counter",
+    "{decision}",
+    "Messages and handshakes that rate limits decided on.",
+    (RATE_LIMIT, DECISION),
+    "`envoy.http_local_rate_limit.rate_limited`",
+)
+STORE_ERRORS: Final = Metric(
+    "wspipe.rate_limit.store.errors",
+    "counter",
+    "{error}",
+    "Requests that a shared store of rate limits did not answer, or with an error.",
+    (RATE_LIMIT, ERROR_TYPE),
+    "`envoy.ratelimit.error`",
+)
+
 METRICS: Final = (
     ACTIVE,
     DURATION,
@@ -238,5 +295,7 @@ METRICS: Final = (
     SIZE,
     PROCESS_DURATION,
     SEND_DURATION,
+    DECISIONS,
+    STORE_ERRORS,
 )
 """All metrics."""

@@ -6,9 +6,12 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from wspipe_middlewares.names import RATE_LIMIT_KEY
 from wspipe_middlewares.redaction import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wspipe import ASGIConnection, Traffic
 
 VALUE_LIMIT: Final = 256
@@ -37,6 +40,7 @@ class Outcome:
             conversation is over.
         error_type: What is wrong with this end, `None` where nothing is.
         traffic: Messages and bytes.
+        limited: What rate limits decided, and how often.
     """
 
     status: int | None
@@ -46,6 +50,7 @@ class Outcome:
     error: Exception | None
     error_type: str | None
     traffic: Traffic
+    limited: Mapping[str, int]
 
     @classmethod
     def of(cls, connection: ASGIConnection) -> Outcome:
@@ -60,6 +65,7 @@ class Outcome:
             error=error,
             error_type=_error_type(error, status, code, by),
             traffic=connection.traffic,
+            limited=connection.scope.get(RATE_LIMIT_KEY) or {},
         )
 
 

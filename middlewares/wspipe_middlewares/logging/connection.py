@@ -101,6 +101,7 @@ class ConnectionLog:
             "code": outcome.code,
             "reason": outcome.reason,
             "closed_by": outcome.closed_by,
+            **{f"rate_limit_{decision}": count for decision, count in outcome.limited.items()},
         }
         if outcome.error_type is not None:
             fields["error_type"] = outcome.error_type

@@ -22,6 +22,8 @@ from opentelemetry.metrics import (
 
 from wspipe import Traffic
 from wspipe_middlewares import names
+from wspipe_middlewares.decisions import DECISIONS, Decisions
+from wspipe_middlewares.outcome import type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +67,7 @@ class Recorder:
     def __init__(self, provider: MeterProvider | None) -> None:
         self._lock = Lock()
         self._routes: dict[str | None, _Route] = {}
+        self._decisions: dict[str, Decisions] = {}
         self._claimed: WeakSet[ASGIConnection] = WeakSet()
         meter = get_meter("wspipe", version("wspipe"), provider, names.SCHEMA_URL)
         self.duration = _histogram(meter, names.DURATION)
@@ -74,12 +77,16 @@ class Recorder:
         self.rejected = meter.create_counter(
             names.REJECTED.name, names.REJECTED.unit, names.REJECTED.description
         )
+        self._store_errors = meter.create_counter(
+            names.STORE_ERRORS.name, names.STORE_ERRORS.unit, names.STORE_ERRORS.description
+        )
         meter.create_observable_up_down_counter(
             names.ACTIVE.name, [self._active], names.ACTIVE.unit, names.ACTIVE.description
         )
         for metric, callback in (
             (names.MESSAGES, self._messages),
             (names.MESSAGE_BYTES, self._bytes),
+            (names.DECISIONS, self._decided),
         ):
             meter.create_observable_counter(
                 metric.name, [callback], metric.unit, metric.description
@@ -118,6 +125,24 @@ class Recorder:
             for count in (*_MESSAGES, *_BYTES):
                 setattr(tally.ended, count, getattr(tally.ended, count) + getattr(traffic, count))
 
+    def decisions(self, limit: str) -> Decisions:
+        """Give where the decisions of a rate limit are counted.
+
+        Args:
+            limit: Its name; limits of the same name count together.
+        """
+        with self._lock:
+            return self._decisions.setdefault(limit, Decisions())
+
+    def store_failed(self, limit: str, error: Exception) -> None:
+        """Count an error of a rate limit's store.
+
+        Args:
+            limit: The limit's name.
+            error: The error.
+        """
+        self._store_errors.add(1, {names.RATE_LIMIT: limit, names.ERROR_TYPE: type_of(error)})
+
     def _snapshot(self) -> list[tuple[dict[str, str], Traffic, list[Traffic]]]:
         with self._lock:
             return [
@@ -134,6 +159,14 @@ class Recorder:
 
     def _bytes(self, _: CallbackOptions) -> Iterator[Observation]:
         return self._passed(_BYTES)
+
+    def _decided(self, _: CallbackOptions) -> Iterator[Observation]:
+        with self._lock:
+            limits = list(self._decisions.items())
+        for limit, decisions in limits:
+            for decision in DECISIONS:
+                if count := getattr(decisions, decision):
+                    yield Observation(count, {names.RATE_LIMIT: limit, names.DECISION: decision})
 
     def _passed(self, counts: dict[str, tuple[str, str]]) -> Iterator[Observation]:
         for attributes, ended, live in self._snapshot():

@@ -212,4 +212,6 @@ def _end_attributes(outcome: Outcome) -> dict[str, AttributeValue]:
         attributes[names.CLOSE_REASON] = outcome.reason
     if outcome.closed_by is not None:
         attributes[names.CLOSED_BY] = outcome.closed_by
+    for decision, count in outcome.limited.items():
+        attributes[names.LIMITED[decision]] = count
     return attributes

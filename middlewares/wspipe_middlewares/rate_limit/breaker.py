@@ -1,0 +1,87 @@
+"""A circuit breaker: while the store does not answer, nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import uniform
+from typing import TYPE_CHECKING, Final
+
+from wspipe_middlewares.outcome import text_of, type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_FAILURES_TO_OPEN: Final = 3
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 5.0
+
+_logger = logging.getLogger("wspipe")
+
+
+class Breaker:
+    """Opens when the store has failed three times in a row; closes when a probe succeeds.
+
+    While it is open, a task probes the store, after a quarter of a second and then less and less
+    often, down to once in five seconds.
+
+    Args:
+        store: Names the store, in log lines.
+        meanwhile: What happens meanwhile, likewise.
+        probe: Asks the store for something; raises where that fails.
+        closed: Called when it closes.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        meanwhile: str,
+        probe: Callable[[], Awaitable[object]],
+        closed: Callable[[], None],
+    ) -> None:
+        self.is_open = False
+        self._store = store
+        self._meanwhile = meanwhile
+        self._probe = probe
+        self._closed = closed
+        self._failures = 0
+        self._probing: asyncio.Task[None] | None = None
+
+    def succeeded(self) -> None:
+        """Note that the store has answered."""
+        self._failures = 0
+
+    def failed(self, error: Exception) -> None:
+        """Note that the store has not answered, or with an error."""
+        self._failures += 1
+        if self._failures >= _FAILURES_TO_OPEN and not self.is_open:
+            self.is_open = True
+            _logger.warning(
+                "the rate limit's store at %s is out of order (%s: %s); until it answers, %s",
+                self._store,
+                type_of(error),
+                text_of(error),
+                self._meanwhile,
+            )
+            self._probing = asyncio.create_task(self._probe_until_it_answers())
+
+    async def stop(self) -> None:
+        """Stop probing."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
+
+    async def _probe_until_it_answers(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            await asyncio.sleep(uniform(0.5, 1) * pause)  # noqa: S311 - so that not all come at once
+            try:
+                await self._probe()
+            except Exception:  # noqa: BLE001 - the store may be of any kind, and fail in any way
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                break
+        self.is_open = False
+        self._failures = 0
+        self._closed()
+        _logger.warning("the rate limit's store at %s answers again", self._store)

@@ -1,0 +1,204 @@
+"""The limit on one connection."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from contextlib import contextmanager
+from math import ceil, inf
+from typing import TYPE_CHECKING, Final
+
+from wspipe import ConnectionRejected, ImproperlyConfiguredException
+from wspipe_middlewares.rate_limit.clock import SECOND
+from wspipe_middlewares.rate_limit.exceeded import Exceeded, RateLimitExceeded
+from wspipe_middlewares.rate_limit.gcra import NEVER
+from wspipe_middlewares.rate_limit.keys import stored
+from wspipe_middlewares.rate_limit.quota import ASK, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from wspipe import ASGIConnection, Event, Receive, Send
+    from wspipe_middlewares.rate_limit.limiter import Limiter
+    from wspipe_middlewares.rate_limit.quota import Quota
+
+_UNKNOWN: Final = Verdict(ASK)
+_UNLIMITED: Final = Verdict(0)
+
+
+class LimitedConnection:
+    """What belongs to one connection: its key, its quota, and messages whose receiver gave up.
+
+    Args:
+        connection: The connection.
+        limiter: What connections share.
+        send: Takes an event towards the client.
+        by: The middleware, which closes or rejects.
+    """
+
+    __slots__ = ("by", "connection", "kept", "key", "limiter", "quota", "send", "source")
+
+    def __init__(
+        self, connection: ASGIConnection, limiter: Limiter, send: Send, by: object
+    ) -> None:
+        self.connection = connection
+        self.limiter = limiter
+        self.send = send
+        self.by = by
+        self.source = limiter.source()
+        self.quota: Quota = _UNKNOWN
+        self.key: str | None = None
+        self.kept: deque[tuple[Event, int | None]] | None = None
+        if self.source.holds:
+            connection.exit_stack.push_async_callback(self.leave)
+
+    def limited_receive(self, receive: Receive) -> Receive:
+        """Let pass what the limit admits."""
+        connection, decisions = self.connection, self.limiter.decisions
+        cost_of = self.limiter.cost_of
+
+        async def receive_within_limit() -> Event:
+            while True:
+                if self.kept:
+                    passed = await self._go_on(*self.kept.popleft())
+                else:
+                    event = await receive()
+                    if event["type"] != "websocket.receive":
+                        return event
+                    cost = 1 if cost_of is None else cost_of(event, connection)
+                    wait = self.quota.take(cost) if cost else 0
+                    if not wait:
+                        decisions.admitted += 1
+                        return event
+                    passed = await self._settle(event, cost, wait)
+                if passed is not None:
+                    return passed
+
+        return receive_within_limit
+
+    async def admit(self) -> None:
+        """Let the connection in, if the limit admits it.
+
+        Raises:
+            ConnectionRejected: It does not.
+        """
+        event: Event = {"type": "websocket.connect"}
+        wait = await self._ask(1)
+        if not wait:
+            self.limiter.decisions.admitted += 1
+        elif wait <= self.limiter.patience:
+            self.limiter.decisions.note("delayed", self.connection)
+            await self.limiter.clock.sleep(wait)
+        elif await self._let_function_decide(exceeded := self._exceeded(event, wait)) is None:
+            self.limiter.decisions.note("rejected", self.connection)
+            raise _rejection(exceeded)
+
+    async def leave(self) -> None:
+        """Give back what is held for the connection."""
+        if self.key is not None:
+            await self.source.leave(self.key)
+
+    async def _go_on(self, event: Event, due: int | None) -> Event | None:
+        """Take up a message whose receiver gave up before it was decided on, or due."""
+        if due is not None:
+            return await self._delay(event, due)
+        cost_of = self.limiter.cost_of
+        cost = 1 if cost_of is None else cost_of(event, self.connection)
+        return await self._settle(event, cost, self.quota.take(cost))
+
+    async def _settle(self, event: Event, cost: int, wait: int) -> Event | None:
+        """Decide on a message that may not pass at once; give what passes."""
+        if wait == ASK:
+            with self._keeping(event):
+                wait = await self._ask(cost)
+        if not wait:
+            self.limiter.decisions.admitted += 1
+            return event
+        if wait <= self.limiter.patience:
+            self.limiter.decisions.note("delayed", self.connection)
+            return await self._delay(event, self.limiter.clock.now() + wait)
+        return await self._refuse(self._exceeded(event, wait))
+
+    async def _ask(self, cost: int) -> int:
+        if self.key is None:
+            key = self.limiter.key_of(self.connection)
+            if key is None:
+                self.quota = _UNLIMITED
+                return 0
+            self.key = stored(key)
+            self.quota = self.source.enter(self.key)
+            wait = self.quota.take(cost)
+            if wait != ASK:
+                return wait
+        self.quota, wait = await self.source.ask(self.key, cost)
+        return wait
+
+    async def _delay(self, event: Event, due: int) -> Event | None:
+        clock = self.limiter.clock
+        with self._keeping(event, due):
+            await clock.sleep(max(0, due - clock.now()))
+        # Where a middleware closed meanwhile, the disconnect is next.
+        return None if self.connection.wire.evicted else event
+
+    async def _refuse(self, exceeded: Exceeded) -> Event | None:
+        decisions, connection = self.limiter.decisions, self.connection
+        match self.limiter.on_limit:
+            case "drop":
+                decisions.note("dropped", connection)
+            case "raise":
+                decisions.note("raised", connection)
+                raise RateLimitExceeded(exceeded)
+            case "close" | "delay":
+                decisions.note("closed", connection)
+                await connection.close(1008, str(exceeded), by=self.by)
+            case _:
+                with self._keeping(exceeded.event):
+                    passed = await self._let_function_decide(exceeded)
+                decisions.note("handled", connection)
+                return passed
+        return None
+
+    async def _let_function_decide(self, exceeded: Exceeded) -> Event | None:
+        function = self.limiter.on_limit
+        if isinstance(function, str):
+            return None
+        result: object = function(exceeded)
+        if inspect.isawaitable(result):
+            result = await result
+        if result is None or isinstance(result, dict):
+            return result
+        raise ImproperlyConfiguredException(
+            detail=f"the on_limit function {function!r} returned {result!r}; it must return the "
+            "event to pass on, or None"
+        )
+
+    def _exceeded(self, event: Event, wait: int) -> Exceeded:
+        return Exceeded(
+            self.connection,
+            event,
+            self.limiter.text,
+            self.key or "",
+            inf if wait == NEVER else wait / SECOND,
+            self.send,
+        )
+
+    @contextmanager
+    def _keeping(self, event: Event, due: int | None = None) -> Generator[None]:
+        """Keep a message for the next receive, should this one be cancelled."""
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                if self.kept is None:
+                    self.kept = deque()
+                self.kept.append((event, due))
+            raise
+
+
+def _rejection(exceeded: Exceeded) -> ConnectionRejected:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    if exceeded.retry_after != inf:
+        # RFC 9110 section 10.2.3: whole seconds.
+        headers.append((b"retry-after", b"%d" % ceil(exceeded.retry_after)))
+    # RFC 6585 section 4.
+    return ConnectionRejected(429, headers, body=f"{exceeded}\n", code=1008, reason=str(exceeded))

@@ -1,0 +1,94 @@
+"""Whose tokens are counted: the key of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from wspipe import ASGIConnection, ImproperlyConfiguredException
+from wspipe_middlewares.client import address_group, client_address
+from wspipe_middlewares.route import route_of
+
+if TYPE_CHECKING:
+    from wspipe_middlewares.client import Proxies
+
+KeyFunction: TypeAlias = Callable[[ASGIConnection], str | None]
+"""Gives the key of a connection, `None` where it is not limited."""
+
+Key: TypeAlias = Literal["client", "connection", "user", "route"] | KeyFunction
+"""By what is counted."""
+
+NAMED: Final = ("client", "connection", "user", "route")
+
+_LONGEST: Final = 64
+_NOBODY: Final = "unknown"
+
+
+def key_function(key: Key, proxies: Proxies, ipv6_prefix: int) -> KeyFunction:
+    """Give the function that tells the key of a connection.
+
+    Args:
+        key: By what is counted.
+        proxies: Who is believed about the client's address.
+        ipv6_prefix: How many bits of an IPv6 address tell one client from another.
+    """
+
+    def client(connection: ASGIConnection) -> str:
+        address = client_address(connection.scope, proxies)
+        return _NOBODY if address is None else address_group(address, ipv6_prefix)
+
+    def user(connection: ASGIConnection) -> str:
+        identity = _identity(connection.scope.get("user"))
+        return f"client:{client(connection)}" if identity is None else f"user:{identity}"
+
+    if key == "client":
+        return client
+    if key == "user":
+        return user
+    if key == "connection":
+        return lambda connection: connection.id
+    if key == "route":
+        return lambda connection: route_of(connection) or ""
+    return lambda connection: _checked(key(connection), key)
+
+
+def stored(key: str) -> str:
+    """Give a key as a store gets it: short, and of plain characters."""
+    if len(key) <= _LONGEST and key.isascii() and key.isprintable() and " " not in key:
+        return key
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _identity(user: object) -> str | None:
+    """Tell who a user is, `None` where nobody is logged in."""
+    if user is None:
+        raise ImproperlyConfiguredException(
+            detail="RateLimit(key='user') finds no user: nothing has set scope['user']; put the "
+            "authentication before it, or give a function of the connection as key"
+        )
+    if isinstance(user, str | int):
+        return str(user)
+    if getattr(user, "is_authenticated", True) is False:
+        return None
+    # Of Django's and most ORMs' users; of Starlette's; of Starlette's `SimpleUser`.
+    for name in ("pk", "id", "identity", "display_name"):
+        try:
+            value = getattr(user, name, None)
+        except NotImplementedError:
+            continue
+        if value is not None and not callable(value):
+            return str(value)
+    raise ImproperlyConfiguredException(
+        detail=f"RateLimit(key='user') cannot tell who {type(user).__name__} is: it has none of "
+        "pk, id, identity and display_name; give a function of the connection as key"
+    )
+
+
+def _checked(key: object, function: object) -> str | None:
+    if key is None or isinstance(key, str):
+        return key
+    raise ImproperlyConfiguredException(
+        detail=f"the key function {function!r} returned {key!r}; it must return a text, or None "
+        "for a connection that is not limited"
+    )

@@ -1,0 +1,233 @@
+"""A lease: tokens of a shared bucket that this process may use without asking again.
+
+Each token has a window. It opens when the bucket would have let it out, and it shuts when the
+bucket has regained it. So whatever is leased is owed to the bucket meanwhile, and over all
+processes and in any window of time no more is used than one bucket would have given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from wspipe_middlewares.rate_limit.clock import SECOND
+from wspipe_middlewares.rate_limit.gcra import NEVER
+from wspipe_middlewares.rate_limit.quota import ASK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wspipe_middlewares.rate_limit.clock import Now
+    from wspipe_middlewares.rate_limit.rate import Limit
+    from wspipe_middlewares.rate_limit.store import Grant
+
+HORIZON: Final = SECOND // 20
+"""How long the tokens of one grant are meant to last, in nanoseconds."""
+
+REACH: Final = SECOND
+"""How far ahead a busy process may draw, in nanoseconds."""
+
+
+class Request(NamedTuple):
+    """What a lease asks the store for: see `Store.take`."""
+
+    least: int
+    most: int
+    ahead: int
+
+
+class Run:
+    """Tokens of one grant.
+
+    The window of the last one is from `opens` to `shuts`; each token before it is one interval
+    earlier. There is one pair for each limit.
+    """
+
+    __slots__ = ("count", "mark", "sure_until", "windows")
+
+    def __init__(self, grant: Grant, limits: Sequence[Limit], sent: int, received: int) -> None:
+        # The store's clock read something between the two; each bound takes the safe one.
+        self.count = grant.count
+        self.mark = grant.mark
+        self.sure_until = 0
+        self.windows = [
+            (
+                received + debt - limit.burst * limit.period * SECOND // limit.amount,
+                sent + debt,
+                limit.amount,
+                limit.period * SECOND,
+            )
+            for limit, debt in zip(limits, grant.debts, strict=True)
+        ]
+
+    def opens(self, taken: int) -> int:
+        """Tell when the last of so many tokens, from the first, may be used."""
+        after = self.count - taken
+        return max(opens - after * period // amount for opens, _, amount, period in self.windows)
+
+    def expire(self, now: int) -> int:
+        """Let go of the tokens whose windows have shut; tell how many."""
+        alive = min(
+            -((now - shuts) * amount // period) for _, shuts, amount, period in self.windows
+        )
+        gone = max(0, self.count - max(0, alive))
+        self.count -= gone
+        return gone
+
+    def be_sure(self, now: int) -> None:
+        """Note until when each of the tokens may be used, so that none need be looked at."""
+        if self.count and self.opens(self.count) <= now:
+            after = self.count - 1
+            self.sure_until = min(
+                shuts - -(-after * period // amount) for _, shuts, amount, period in self.windows
+            )
+
+
+class Lease:
+    """The tokens of one key that this process holds.
+
+    It does no input or output: whoever has it asks the store for what `request` says and hands the
+    answer to `receive`.
+
+    Args:
+        limits: The limits of the key.
+        now: Tells the time, in nanoseconds.
+        patience: How many nanoseconds a token may be waited for.
+    """
+
+    __slots__ = (
+        "appetite",
+        "debts",
+        "limits",
+        "lost",
+        "now",
+        "patience",
+        "received_at",
+        "refused",
+        "runs",
+        "used",
+    )
+
+    def __init__(self, limits: Sequence[Limit], now: Now, patience: int) -> None:
+        self.limits = limits
+        self.now = now
+        self.patience = patience
+        self.runs: deque[Run] = deque()
+        self.used = 0
+        self.lost = 0
+        self.appetite = 1
+        self.debts: tuple[int, ...] = ()
+        self.received_at = 0
+        self.refused: tuple[int, int, int] = (NEVER, 0, 0)
+
+    def take(self, cost: int) -> int:
+        """Take tokens: see `Quota.take`."""
+        now, runs = self.now(), self.runs
+        if runs and now < runs[0].sure_until and cost < runs[0].count:
+            runs[0].count -= cost
+            self.used += cost
+            return 0
+        held = self._held(now)
+        if held < cost:
+            return self._fall_short(cost, held, now)
+        wait = max(0, self._opens(cost) - now)
+        if wait <= self.patience:
+            self._spend(cost)
+            if runs:
+                runs[0].be_sure(now)
+        return wait
+
+    def request(self, cost: int) -> Request:
+        """Say what to ask for, so that a message of that cost can pass.
+
+        How much depends on how the bucket is doing. Where it is more than half full, tokens that
+        are not used are soon regained, so the process takes what would last to the horizon. Else
+        it takes no more than it has lately used, doubled as long as it uses all of it. Where more
+        is drawn ahead than lasts to the horizon, each process takes less, in proportion: that comes
+        to the same share for all, which falls with the square root of their number.
+        """
+        now = self.now()
+        least = cost - self._held(now)
+        self.appetite = max(1, self.used if self.lost else max(self.appetite, 2 * self.used))
+        self.used = self.lost = 0
+        most = max(least, self._share(now)) if self.debts else least
+        return Request(least, most, self.patience if most == least else max(self.patience, REACH))
+
+    def receive(self, grant: Grant, request: Request, sent: int) -> None:
+        """Take what the store grants.
+
+        Args:
+            grant: The store's answer.
+            request: What it was asked for.
+            sent: When it was asked.
+        """
+        received = self.received_at = self.now()
+        self.debts = grant.debts
+        if grant.count:
+            self.runs.append(Run(grant, self.limits, sent, received))
+            return
+        pause = max(grant.wait - request.ahead, HORIZON if request.most > request.least else 0)
+        self.refused = request.least, received + pause, received + grant.wait
+
+    def unused(self) -> tuple[int, object]:
+        """Let go of the tokens of the last grant; tell how many there were, and its mark."""
+        if not self._held(self.now()):
+            return 0, None
+        run = self.runs.pop()
+        self.runs.clear()
+        return run.count, run.mark
+
+    def debts_now(self) -> tuple[int, ...]:
+        """Tell what the bucket owes by now, as far as is known here."""
+        passed = self.now() - self.received_at
+        return tuple(max(0, debt - passed) for debt in self.debts)
+
+    def _share(self, now: int) -> int:
+        shares: list[int] = []
+        passed = now - self.received_at
+        for limit, debt in zip(self.limits, self.debts, strict=True):
+            period = limit.period * SECOND
+            owed = max(0, debt - passed) * limit.amount // period
+            share = HORIZON * limit.amount // period
+            # Who draws ahead too has drawn again since, so this is taken as it was.
+            ahead = debt * limit.amount // period - limit.burst
+            if ahead > share and passed < REACH:
+                share = share * share // ahead
+            spare = (limit.burst - owed) // 2
+            shares.append(min(share, spare if 2 * owed <= limit.burst else self.appetite))
+        return min(shares)
+
+    def _held(self, now: int) -> int:
+        held = 0
+        for run in self.runs:
+            self.lost += run.expire(now)
+            held += run.count
+        while self.runs and not self.runs[0].count:
+            self.runs.popleft()
+        return held
+
+    def _fall_short(self, cost: int, held: int, now: int) -> int:
+        if any(cost > limit.burst for limit in self.limits):
+            return NEVER
+        least, until, opens = self.refused
+        return opens - now if cost - held >= least and now < until else ASK
+
+    def _opens(self, cost: int) -> int:
+        opens = 0
+        for run in self.runs:
+            taken = min(cost, run.count)
+            opens = max(opens, run.opens(taken))
+            cost -= taken
+            if not cost:
+                break
+        return opens
+
+    def _spend(self, cost: int) -> None:
+        self.used += cost
+        while cost:
+            run = self.runs[0]
+            taken = min(cost, run.count)
+            run.count -= taken
+            cost -= taken
+            if not run.count:
+                self.runs.popleft()

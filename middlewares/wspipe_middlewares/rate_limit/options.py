@@ -1,0 +1,149 @@
+"""The options of `RateLimit`, checked and put together."""
+
+from __future__ import annotations
+
+import inspect
+from hashlib import blake2b
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
+
+from wspipe import ImproperlyConfiguredException, message_size
+from wspipe_middlewares.client import Proxies
+from wspipe_middlewares.metrics.recorder import recorder_of
+from wspipe_middlewares.rate_limit.clock import SECOND
+from wspipe_middlewares.rate_limit.keys import NAMED, key_function, stored
+from wspipe_middlewares.rate_limit.limiter import Limiter
+from wspipe_middlewares.rate_limit.rate import parse
+from wspipe_middlewares.rate_limit.redis import check_size
+from wspipe_middlewares.rate_limit.redis_url import ServerAddress
+from wspipe_middlewares.rate_limit.shared import MEANWHILE
+from wspipe_middlewares.rate_limit.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from wspipe import ASGIConnection, Event
+    from wspipe_middlewares.rate_limit import RateLimit
+    from wspipe_middlewares.rate_limit.limiter import Cost
+    from wspipe_middlewares.rate_limit.rate import Limit
+
+_COSTS: Final = ("messages", "bytes", "connections")
+_POLICIES: Final = ("delay", "close", "drop", "raise")
+_LONGEST_DELAY: Final = 3600
+
+
+def limiter_of(config: RateLimit) -> Limiter:
+    """Make what the connections of a `RateLimit` share.
+
+    Raises:
+        ImproperlyConfiguredException: An option makes no sense.
+    """
+    limits = parse(config.rate, config.burst)
+    _check_choice("cost", config.cost, _COSTS, "a function of (event, connection)", 2)
+    _check_choice("key", config.key, NAMED, "a function of the connection", 1)
+    _check_choice("on_limit", config.on_limit, _POLICIES, "a function of an Exceeded", 1)
+    _check_choice("on_store_error", config.on_store_error, MEANWHILE)
+    _check_seconds("max_delay", config.max_delay, least=0)
+    _check_seconds("store_timeout", config.store_timeout, least=0.001)
+    if config.cost == "connections" and config.on_limit in {"drop", "raise"}:
+        raise _refusal(
+            "on_limit", config.on_limit, "'delay', 'close' or a function where cost='connections'"
+        )
+    if config.key == "route" and config.cost == "connections":
+        raise _refusal(
+            "key", config.key, "another where cost='connections': the route is not chosen by then"
+        )
+    prefix = config.ipv6_prefix
+    if type(prefix) is not int or not 1 <= prefix <= 128:
+        raise _refusal("ipv6_prefix", prefix, "a number of bits from 1 to 128")
+    name: Any = config.name
+    if not isinstance(name, str):
+        raise _refusal("name", name, "a text")
+    patience = round(config.max_delay * SECOND) if config.on_limit == "delay" else 0
+    name = name or "; ".join(map(str, limits))
+    recorder = recorder_of(config.meter_provider)
+    return Limiter(
+        name=name,
+        limits=limits,
+        text="; ".join(map(str, limits)),
+        prefix=f"wspipe:{stored(name)}:{_signature(config, limits)}:",
+        key_of=key_function(
+            config.key, Proxies.of(config.proxies, config.proxy_header), config.ipv6_prefix
+        ),
+        cost_of=_cost_function(config.cost),
+        on_limit=config.on_limit,
+        patience=patience,
+        clock=config.clock,
+        decisions=recorder.decisions(name),
+        recorder=recorder,
+        store=_checked_store(config, limits, patience),
+        on_store_error=config.on_store_error,
+        store_timeout=config.store_timeout,
+    )
+
+
+def _cost_function(cost: str | Cost) -> Cost | None:
+    if cost == "bytes":
+        # What is empty counts too, or else it could come without end.
+        return lambda event, _: message_size(event) or 1
+    if isinstance(cost, str):
+        return None
+
+    def checked_cost(event: Event, connection: ASGIConnection) -> int:
+        value: Any = cost(event, connection)
+        if isinstance(value, int) and value >= 0:
+            return value
+        raise ImproperlyConfiguredException(
+            detail=f"the cost function {cost!r} returned {value!r}; it must return a whole number "
+            "of tokens, 0 or more"
+        )
+
+    return checked_cost
+
+
+def _checked_store(
+    config: RateLimit, limits: tuple[Limit, ...], patience: int
+) -> str | Store | None:
+    store: Any = config.store
+    if isinstance(store, str):
+        ServerAddress.parse(store)
+        check_size(limits, patience)
+    elif store is not None and not isinstance(store, Store):
+        raise _refusal(
+            "store", store, "the URL of a server, or an object with async take and put_back"
+        )
+    # A connection is in one process only.
+    return None if config.key == "connection" else store
+
+
+def _signature(config: RateLimit, limits: tuple[Limit, ...]) -> str:
+    """Tell one configuration from another, the same in every process."""
+    what = [config.cost, config.key, config.ipv6_prefix]
+    names = [getattr(each, "__qualname__", str(each)) for each in what]
+    text = " ".join([*(f"{limit}+{limit.burst}" for limit in limits), *names])
+    return blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _check_choice(
+    option: str, given: object, known: Collection[str], function: str = "", parameters: int = 0
+) -> None:
+    if isinstance(given, str) and given in known:
+        return
+    if function and callable(given):
+        try:
+            inspect.signature(given).bind(*[None] * parameters)
+        except (TypeError, ValueError) as error:
+            raise _refusal(option, given, f"{function}: {error}") from None
+        return
+    choices = ", ".join(map(repr, known))
+    raise _refusal(option, given, f"one of {choices}" + (f", or {function}" if function else ""))
+
+
+def _check_seconds(option: str, given: Any, *, least: float) -> None:
+    number = isinstance(given, int | float) and not isinstance(given, bool) and isfinite(given)
+    if not number or not least <= given <= _LONGEST_DELAY:
+        raise _refusal(option, given, f"a number of seconds from {least} to {_LONGEST_DELAY}")
+
+
+def _refusal(option: str, given: object, right: str) -> ImproperlyConfiguredException:
+    return ImproperlyConfiguredException(detail=f"{option}={given!r} must be {right}")

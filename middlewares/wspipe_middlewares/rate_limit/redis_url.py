@@ -1,0 +1,140 @@
+"""The address of a Redis or Valkey server, cluster or group of sentinels, as a URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from wspipe import ImproperlyConfiguredException
+
+Kind: TypeAlias = Literal["server", "cluster", "sentinel"]
+
+_SUFFIXES: Final[dict[str, Kind]] = {"": "server", "+cluster": "cluster", "+sentinel": "sentinel"}
+_SCHEMES: Final[dict[str, tuple[str, Kind]]] = {
+    f"{brand}{secure}{suffix}": (f"redis{secure}", kind)
+    for brand in ("redis", "valkey")
+    for secure in ("", "s")
+    for suffix, kind in _SUFFIXES.items()
+}
+_PORTS: Final[dict[Kind, int]] = {"server": 6379, "cluster": 6379, "sentinel": 26379}
+
+# Longer than a message waits: a connection may take more round trips than one.
+_SOCKET_TIMEOUT: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ServerAddress:
+    """Where the server is.
+
+    Args:
+        kind: Whether it is a server by itself, a cluster, or named by sentinels.
+        scheme: `redis`, or `rediss` for TLS.
+        hosts: Host and port of the server; of some nodes; of the sentinels.
+        credentials: User and password, as in the URL, with the `@`.
+        path: The number of the database, or the name of the sentinels' service.
+        query: Further options of the client, as in the URL.
+    """
+
+    kind: Kind
+    scheme: str
+    hosts: tuple[tuple[str, int], ...]
+    credentials: str
+    path: str
+    query: str
+
+    @classmethod
+    def parse(cls, url: str) -> ServerAddress:
+        """Read a URL.
+
+        Raises:
+            ImproperlyConfiguredException: It is none of a server, or `redis` is not installed.
+        """
+        scheme, separator, _ = url.partition("://")
+        if not separator or scheme not in _SCHEMES:
+            known = ", ".join(f"{name}://" for name in _SCHEMES)
+            raise ImproperlyConfiguredException(
+                detail=f"store={scheme + separator!r}... has no scheme of a store; it must be one "
+                f"of {known}"
+            )
+        plain_scheme, kind = _SCHEMES[scheme]
+        try:
+            parts = urlsplit(url)
+            user, at, hosts = parts.netloc.rpartition("@")
+            addresses = tuple(_host_and_port(host, _PORTS[kind]) for host in hosts.split(","))
+        except ValueError as error:
+            raise ImproperlyConfiguredException(
+                detail=f"store={scheme + separator!r}... is no URL of a store: {error}"
+            ) from None
+        path = parts.path.strip("/")
+        if kind == "server" and len(addresses) > 1:
+            raise ImproperlyConfiguredException(
+                detail=f"store={scheme + separator!r}... names several servers; for a cluster use "
+                f"{scheme}+cluster://, for sentinels {scheme}+sentinel://"
+            )
+        if kind == "sentinel" and not path:
+            raise ImproperlyConfiguredException(
+                detail=f"store={scheme + separator!r}... names no service; "
+                f"use {scheme}://host:26379/service"
+            )
+        if find_spec("redis") is None:
+            raise ImproperlyConfiguredException(
+                detail=f"store={scheme + separator!r}... needs the package redis: "
+                "pip install 'wspipe[redis]'"
+            )
+        return cls(kind, plain_scheme, addresses, user + at, path, parts.query)
+
+    def __str__(self) -> str:
+        """Read without the password."""
+        return ",".join(f"{host}:{port}" for host, port in self.hosts)
+
+    __repr__ = __str__
+
+    def client(self) -> Any:
+        """Make an asyncio client; it connects at its first command."""
+        import redis.asyncio  # noqa: PLC0415 - an extra
+        from redis.asyncio.cluster import ClusterNode  # noqa: PLC0415 - likewise
+        from redis.asyncio.connection import parse_url  # noqa: PLC0415 - likewise
+        from redis.asyncio.retry import Retry  # noqa: PLC0415 - likewise
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - likewise
+        from redis.exceptions import ConnectionError as Disconnected  # noqa: PLC0415 - likewise
+
+        # The package is typed in part only.
+        clients: Any = redis.asyncio
+        host, port = self.hosts[0]
+        host = f"[{host}]" if ":" in host else host
+        database = self.path if self.kind == "server" else ""
+        url = f"{self.scheme}://{self.credentials}{host}:{port}/{database}?{self.query}"
+        options: dict[str, Any] = {
+            "socket_timeout": _SOCKET_TIMEOUT,
+            "socket_connect_timeout": _SOCKET_TIMEOUT,
+            # A connection that the server has dropped meanwhile is replaced at once.
+            "retry": Retry(NoBackoff(), 1, (Disconnected,)),
+        }
+        if self.kind == "server":
+            return clients.Redis.from_url(url, **options)
+        options |= parse_url(url)
+        options.pop("connection_class", None)
+        options["ssl"] = self.scheme == "rediss"
+        del options["host"], options["port"]
+        if self.kind == "cluster":
+            nodes = [ClusterNode(host, port) for host, port in self.hosts]
+            return clients.RedisCluster(startup_nodes=nodes, **options)
+        sentinel = {
+            name.removeprefix("sentinel_"): options.pop(name)
+            for name in ("sentinel_username", "sentinel_password")
+            if name in options
+        }
+        names = {"socket_timeout", "socket_connect_timeout", "ssl"}
+        sentinel |= {name: value for name, value in options.items() if name in names}
+        return clients.Sentinel(self.hosts, sentinel_kwargs=sentinel, **options).master_for(
+            self.path
+        )
+
+
+def _host_and_port(text: str, default: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    return parts.hostname, parts.port or default

@@ -1,0 +1,71 @@
+"""What a shared store has to do: one atomic draw, and taking back what was not used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wspipe_middlewares.rate_limit.rate import Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a store grants.
+
+    Args:
+        count: How many tokens: at least as many as were needed, or none.
+        debts: For each limit, nanoseconds until its bucket will be full again, these tokens
+            counted.
+        wait: Nanoseconds until the tokens that were needed may be used, granted or not.
+        mark: Tells this grant from later ones of the same key; whatever the store likes.
+    """
+
+    count: int
+    debts: tuple[int, ...]
+    wait: int
+    mark: Any = None
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Holds the buckets that processes share.
+
+    Both methods are atomic, and use one clock, which is the store's. A store that cannot answer
+    raises any `Exception`; what then happens is `on_store_error`.
+
+    It may have an `async aclose()`, which is called when the server shuts down.
+    """
+
+    async def take(
+        self, key: str, limits: Sequence[Limit], *, least: int, most: int, ahead: int
+    ) -> Grant:
+        """Draw as many tokens as can be, up to `most`.
+
+        `wspipe_middlewares.rate_limit.draw` is the arithmetic.
+
+        Args:
+            key: Names the bucket, at most 200 ASCII characters.
+            limits: The limits of the bucket, always the same for one key.
+            least: How many are needed, no more than any limit's burst; where there are fewer,
+                none are drawn.
+            most: How many are wanted.
+            ahead: Draw also tokens that may be used only in so many nanoseconds from now.
+        """
+        ...
+
+    async def put_back(self, key: str, limits: Sequence[Limit], *, count: int, mark: Any) -> None:
+        """Take back tokens of a grant that were not used.
+
+        Only the last grant of a key can be taken back. Where another came after it, nothing is to
+        be done: time brings the tokens back.
+
+        Args:
+            key: Names the bucket.
+            limits: Its limits.
+            count: How many tokens.
+            mark: The mark of their grant.
+        """
+        ...
