@@ -1,8 +1,11 @@
 """A lease: tokens of a shared bucket that this process may use without asking again.
 
-Each token has a window. It opens when the bucket would have let it out, and it shuts when the
-bucket has regained it. So whatever is leased is owed to the bucket meanwhile, and over all
+Each token has a window. It opens when the bucket would have let the token out, and shuts when the
+bucket begins to regain it. So whatever is held is owed to the bucket meanwhile, and over all
 processes and in any window of time no more is used than one bucket would have given.
+
+The tokens that a message waits for are promised to it. They are used when they arrive, however long
+that took, as they would be without leases.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 HORIZON: Final = SECOND // 20
 """How long the tokens of one grant are meant to last, in nanoseconds."""
 
+_SHORTEST: Final = SECOND // 100
+"""How long a window has to be for tokens to be held, in nanoseconds."""
+
 REACH: Final = SECOND
 """How far ahead a busy process may draw, in nanoseconds."""
 
@@ -43,22 +49,26 @@ class Run:
     earlier. There is one pair for each limit.
     """
 
-    __slots__ = ("count", "mark", "sure_until", "windows")
+    __slots__ = ("count", "mark", "promised", "promised_until", "sure_until", "windows")
 
-    def __init__(self, grant: Grant, limits: Sequence[Limit], sent: int, received: int) -> None:
+    def __init__(
+        self, grant: Grant, limits: Sequence[Limit], promised: int, sent: int, received: int
+    ) -> None:
         # The store's clock read something between the two; each bound takes the safe one.
-        self.count = grant.count
-        self.mark = grant.mark
-        self.sure_until = 0
         self.windows = [
             (
-                received + debt - limit.burst * limit.period * SECOND // limit.amount,
-                sent + debt,
+                received + debt + (-limit.burst * limit.period * SECOND // limit.amount),
+                sent + debt - limit.period * SECOND // limit.amount,
                 limit.amount,
                 limit.period * SECOND,
             )
             for limit, debt in zip(limits, grant.debts, strict=True)
         ]
+        self.count = grant.count
+        self.mark = grant.mark
+        self.promised = promised
+        self.promised_until = max(received, self.opens(promised)) + HORIZON
+        self.sure_until = 0
 
     def opens(self, taken: int) -> int:
         """Tell when the last of so many tokens, from the first, may be used."""
@@ -70,13 +80,19 @@ class Run:
         alive = min(
             -((now - shuts) * amount // period) for _, shuts, amount, period in self.windows
         )
-        gone = max(0, self.count - max(0, alive))
+        kept = max(0, alive) + (self.promised if now < self.promised_until else 0)
+        gone = max(0, self.count - kept)
         self.count -= gone
         return gone
 
+    def spend(self, count: int) -> None:
+        """Use tokens, from the first."""
+        self.count -= count
+        self.promised = max(0, self.promised - count)
+
     def be_sure(self, now: int) -> None:
         """Note until when each of the tokens may be used, so that none need be looked at."""
-        if self.count and self.opens(self.count) <= now:
+        if self.count and not self.promised and self.opens(self.count) <= now:
             after = self.count - 1
             self.sure_until = min(
                 shuts - -(-after * period // amount) for _, shuts, amount, period in self.windows
@@ -98,6 +114,7 @@ class Lease:
     __slots__ = (
         "appetite",
         "debts",
+        "largest",
         "limits",
         "lost",
         "now",
@@ -110,6 +127,7 @@ class Lease:
 
     def __init__(self, limits: Sequence[Limit], now: Now, patience: int) -> None:
         self.limits = limits
+        self.largest = min(limit.burst for limit in limits)
         self.now = now
         self.patience = patience
         self.runs: deque[Run] = deque()
@@ -127,15 +145,21 @@ class Lease:
             runs[0].count -= cost
             self.used += cost
             return 0
-        held = self._held(now)
-        if held < cost:
-            return self._fall_short(cost, held, now)
-        wait = max(0, self._opens(cost) - now)
-        if wait <= self.patience:
-            self._spend(cost)
-            if runs:
-                runs[0].be_sure(now)
-        return wait
+        if cost > self.largest:
+            return NEVER
+        at = now
+        while (held := self._held(at)) >= cost:
+            opens = max(now, self._opens(cost))
+            if opens - now > self.patience:
+                return opens - now
+            if opens == at:
+                self._spend(cost)
+                if runs:
+                    runs[0].be_sure(now)
+                return opens - now
+            # What is used by then must not have shut by then.
+            at = opens
+        return self._fall_short(cost, held, now)
 
     def request(self, cost: int) -> Request:
         """Say what to ask for, so that a message of that cost can pass.
@@ -164,7 +188,8 @@ class Lease:
         received = self.received_at = self.now()
         self.debts = grant.debts
         if grant.count:
-            self.runs.append(Run(grant, self.limits, sent, received))
+            promised = request.least if grant.wait <= self.patience else 0
+            self.runs.append(Run(grant, self.limits, promised, sent, received))
             return
         pause = max(grant.wait - request.ahead, HORIZON if request.most > request.least else 0)
         self.refused = request.least, received + pause, received + grant.wait
@@ -187,6 +212,8 @@ class Lease:
         passed = now - self.received_at
         for limit, debt in zip(self.limits, self.debts, strict=True):
             period = limit.period * SECOND
+            if (limit.burst - 1) * period < _SHORTEST * limit.amount:
+                return 1
             owed = max(0, debt - passed) * limit.amount // period
             share = HORIZON * limit.amount // period
             # Who draws ahead too has drawn again since, so this is taken as it was.
@@ -207,8 +234,6 @@ class Lease:
         return held
 
     def _fall_short(self, cost: int, held: int, now: int) -> int:
-        if any(cost > limit.burst for limit in self.limits):
-            return NEVER
         least, until, opens = self.refused
         return opens - now if cost - held >= least and now < until else ASK
 
@@ -227,7 +252,7 @@ class Lease:
         while cost:
             run = self.runs[0]
             taken = min(cost, run.count)
-            run.count -= taken
+            run.spend(taken)
             cost -= taken
             if not run.count:
                 self.runs.popleft()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from weakref import WeakKeyDictionary
@@ -94,9 +93,10 @@ class Limiter:
 
     async def aclose(self) -> None:
         """Close the store of the event loop that runs."""
-        if self._local is None:
-            with suppress(KeyError):
-                await self._shared.pop(asyncio.get_running_loop()).aclose()
+        if self._shared:
+            quotas = self._shared.pop(asyncio.get_running_loop(), None)
+            if quotas is not None:
+                await quotas.aclose()
 
     def _shared_quotas(self) -> SharedQuotas:
         try:

@@ -1,0 +1,327 @@
+"""Quotas from a shared store: leases among connections, and what stands in while it is out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.limited import MemoryStore
+from wspipe import ImproperlyConfiguredException, WebSocket, WebSocketDisconnect, websocket_app
+from wspipe.testing import connect
+from wspipe_middlewares import RateLimit, names
+from wspipe_middlewares.rate_limit import Grant, breaker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from tests.observed import Measured
+    from wspipe import WebSocketApp
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """A shared store needs asyncio."""
+    return "asyncio"
+
+
+class Moody(MemoryStore):
+    """A store that does not always answer."""
+
+    def __init__(self) -> None:
+        super().__init__(monotonic_ns)
+        self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.error: Exception | None = None
+
+    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        await self.answers.wait()
+        return self.take_now(key, limits, least, most, ahead)
+
+    async def put_back(self, key: Any, limits: Any, *, count: int, mark: Any) -> None:
+        if self.error is not None:
+            raise self.error
+        await super().put_back(key, limits, count=count, mark=mark)
+
+
+@pytest.fixture
+def store() -> Moody:
+    return Moody()
+
+
+@pytest.fixture(autouse=True)
+def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probe at once, so that no test waits for it."""
+    monkeypatch.setattr(breaker, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(breaker, "_LONGEST_PAUSE", 0.01)
+
+
+@pytest.fixture
+async def limits() -> AsyncGenerator[list[RateLimit]]:
+    """Limits to be shut down at the end."""
+    limits: list[RateLimit] = []
+    yield limits
+    for limit in limits:
+        await limit.shutdown()
+
+
+@pytest.fixture
+def make(limits: list[RateLimit], store: Moody, measured: Measured) -> Any:
+    """Make a limit with the store."""
+
+    def make(rate: str = "5/day", **options: Any) -> RateLimit:
+        options = {"on_limit": "drop", "meter_provider": measured.provider, **options}
+        limits.append(RateLimit(rate, store=store, **options))
+        return limits[-1]
+
+    return make
+
+
+def echoing(limit: RateLimit) -> WebSocketApp:
+    """Make an application that echoes text behind a limit."""
+
+    @websocket_app(pipeline=limit)
+    async def echo(socket: WebSocket) -> None:
+        async for text in socket.iter_text():
+            await socket.send_text(text)
+
+    return echo
+
+
+async def passes(app: WebSocketApp, count: int) -> int:
+    """Send so many messages, and tell how many came back."""
+    passed = 0
+    async with connect(app) as client:
+        for number in range(count):
+            await client.send_text(str(number))
+        await client.close()
+        try:
+            while True:
+                await client.receive()
+                passed += 1
+        except WebSocketDisconnect:
+            return passed
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Give what was logged."""
+    return [line.getMessage() for line in caplog.records if line.name == "wspipe"]
+
+
+async def test_limits_of_one_configuration_share_their_buckets(make: Any) -> None:
+    first, second = make(), make()
+    assert await passes(echoing(first), 4) == 4
+    assert await passes(echoing(second), 4) == 1
+    assert await passes(echoing(make(name="other")), 4) == 4
+    assert await passes(echoing(make("6/day")), 9) == 6
+    assert await passes(echoing(make(cost="bytes")), 9) == 5
+    assert await passes(echoing(make(key="user")), 0) == 0
+
+
+async def test_connections_are_not_shared(make: Any, store: Moody) -> None:
+    app = echoing(make(key="connection"))
+    assert await passes(app, 9) == 5
+    assert await passes(app, 9) == 5
+    assert store.asked == 0
+
+
+async def test_what_a_lease_has_left_comes_back_when_the_last_connection_ends(
+    make: Any, store: Moody
+) -> None:
+    app = echoing(make("100_000/second", burst=1_000_000))
+    async with connect(app) as first, connect(app) as second:
+        for client in (first, second, first, second):
+            await client.send_text("x")
+            await client.receive()
+        assert 1 <= store.asked < 4
+        await first.close()
+        await anyio.wait_all_tasks_blocked()
+        assert store.returned == 0
+        await second.close()
+    assert store.returned > 0
+
+
+async def test_connections_of_one_key_ask_once(make: Any, store: Moody) -> None:
+    store.answers.clear()
+    app = echoing(make("1000/day", store_timeout=5))
+    async with connect(app) as first, connect(app) as second:
+        for client in (first, second):
+            await client.send_text("x")
+        await anyio.wait_all_tasks_blocked()
+        assert store.asked == 1
+        store.answers.set()
+        for client in (first, second):
+            await client.receive()
+
+
+async def test_who_gives_up_while_the_store_is_asked_loses_nothing(make: Any, store: Moody) -> None:
+    store.answers.clear()
+    got: list[str] = []
+
+    @websocket_app(pipeline=make("2/day", store_timeout=5))
+    async def impatient(socket: WebSocket) -> None:
+        await socket.accept()
+        with anyio.move_on_after(0.01):
+            await socket.receive_text()
+        store.answers.set()
+        got.extend([await socket.receive_text() for _ in range(2)])
+        await socket.send_text("done")
+
+    async with connect(impatient) as client:
+        for text in "ab":
+            await client.send_text(text)
+        assert await client.receive() == "done"
+    assert got == ["a", "b"]
+
+
+@pytest.mark.parametrize(("on_error", "passed"), [("local", 5), ("allow", 9), ("deny", 0)])
+async def test_what_stands_in_for_a_store_that_is_out(
+    make: Any, store: Moody, on_error: str, passed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error = ConnectionRefusedError("nobody there")
+    app = echoing(make(on_store_error=on_error))
+    assert await passes(app, 9) == passed
+    (line,) = lines(caplog)
+    assert line.startswith("the rate limit's store at Moody is out of order (ConnectionRefused")
+    assert "nobody there" in line
+
+
+async def test_it_heals_by_itself_and_says_so_once(
+    make: Any, store: Moody, measured: Measured, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    store.error = ConnectionRefusedError("nobody there")
+    limit = make(on_store_error="deny")
+    app = echoing(limit)
+    async with connect(app) as client:
+        for _ in range(5):
+            await client.send_text("lost")
+        await anyio.wait_all_tasks_blocked()
+        store.error = None
+        while len(lines(caplog)) < 2:  # noqa: ASYNC110 - what is logged is no event
+            await anyio.sleep(0.005)
+        # The connection goes on, with what the store grants.
+        await client.send_text("found")
+        assert await client.receive() == "found"
+    assert lines(caplog)[1] == "the rate limit's store at Moody answers again"
+    (point,) = measured.points(names.STORE_ERRORS.name)
+    assert dict(point.attributes) == {
+        names.RATE_LIMIT: "5/day",
+        names.ERROR_TYPE: "ConnectionRefusedError",
+    }
+    assert point.value == 3
+
+
+async def test_one_that_fails_now_and_then_is_not_given_up(
+    make: Any, store: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = echoing(make("1000/day", on_store_error="allow"))
+    async with connect(app) as client:
+        for number in range(20):
+            store.error = ConnectionResetError("cut") if number % 3 else None
+            await client.send_text(str(number))
+            assert await client.receive() == str(number)
+    assert lines(caplog) == []
+
+
+async def test_a_store_that_hangs_is_waited_for_no_longer_than_the_timeout(
+    make: Any, store: Moody
+) -> None:
+    store.answers.clear()
+    app = echoing(make(store_timeout=0.05))
+    start = monotonic_ns()
+    assert await passes(app, 5) == 5
+    # Three messages wait, then nobody does; on a busy machine each may take longer.
+    assert monotonic_ns() - start < 2 * 10**9
+    assert store.asked <= 4
+
+
+async def test_a_stand_in_goes_on_from_what_was_known_of_the_bucket(
+    make: Any, store: Moody
+) -> None:
+    app = echoing(make())
+    async with connect(app) as client:
+        for _ in range(4):
+            await client.send_text("x")
+            await client.receive()
+        store.error = ConnectionResetError("gone")
+        for _ in range(5):
+            await client.send_text("x")
+        assert await client.receive() == "x"
+        await anyio.wait_all_tasks_blocked()
+        await client.close()
+        with pytest.raises(WebSocketDisconnect):
+            await client.receive()
+
+
+async def test_nothing_is_given_back_to_a_store_that_is_out(make: Any, store: Moody) -> None:
+    app = echoing(make("100_000/second", burst=1_000_000))
+    async with connect(app) as client:
+        for _ in range(3):
+            await client.send_text("x")
+            await client.receive()
+        store.error = ConnectionResetError("gone")
+    assert store.returned == 0
+
+
+async def test_shutdown_ends_what_is_under_way(make: Any, store: Moody) -> None:
+    store.answers.clear()
+    limit = make(store_timeout=5, on_store_error="allow")
+    app = echoing(limit)
+    async with connect(app) as client:
+        await client.send_text("x")
+        await anyio.wait_all_tasks_blocked()
+        await limit.shutdown()
+        assert await client.receive() == "x"
+    assert store.closed
+
+
+async def test_startup_asks_the_store_so_that_the_first_message_need_not_connect(
+    make: Any, store: Moody, measured: Measured
+) -> None:
+    await make().startup()
+    assert store.asked == 1
+    store.error = ConnectionRefusedError("nobody there")
+    await make(name="other").startup()
+    (point,) = measured.points(names.STORE_ERRORS.name)
+    assert point.value == 1
+
+
+async def test_without_a_store_startup_and_shutdown_do_nothing() -> None:
+    limit = RateLimit("1/second")
+    await limit.startup()
+    await limit.shutdown()
+
+
+async def test_a_store_need_not_be_closable(limits: list[RateLimit], store: Moody) -> None:
+    class Bare:
+        def __init__(self) -> None:
+            self.take, self.put_back = store.take, store.put_back
+
+    limit = RateLimit("5/day", store=Bare(), on_limit="drop")
+    assert await passes(echoing(limit), 9) == 5
+    await limit.shutdown()
+    assert not limits
+
+
+async def test_who_has_no_key_is_not_limited(make: Any, store: Moody) -> None:
+    assert await passes(echoing(make(key=lambda _: None)), 9) == 9
+    assert store.asked == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_under_trio_a_shared_store_is_refused(make: Any) -> None:
+    app = echoing(make("1/second", name="trio"))
+    with pytest.raises(ImproperlyConfiguredException, match="needs asyncio; under trio leave out"):
+        async with connect(app):
+            pass
