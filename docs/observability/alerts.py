@@ -39,6 +39,7 @@ def alerts() -> list[Alert]:
         _many_rejections(),
         _slow_handlers(),
         _slow_sends(),
+        _rate_limit_store(),
         _no_metrics(),
     ]
 
@@ -120,6 +121,21 @@ def _slow_sends() -> Alert:
         "One send in a hundred takes {{ $value | humanizeDuration }} or longer: clients do not "
         "read as fast as they are written to. "
         f"It takes Metrics({names.SEND_DURATION.option}=True).",
+    )
+
+
+def _rate_limit_store() -> Alert:
+    limit = promql.label(names.RATE_LIMIT)
+    errors = promql.per_second(names.STORE_ERRORS, ["job", names.RATE_LIMIT], [], WINDOW)
+    return Alert(
+        "WebSocketRateLimitStoreFails",
+        f"{errors} > {_A_FEW}",
+        "5m",
+        "critical",
+        "The store of a rate limit does not answer: "
+        f"{{{{ $labels.job }}}} {{{{ $labels.{limit} }}}}",
+        "{{ $value | humanize }} requests per second fail. Meanwhile each process does what "
+        "on_store_error says, which by default is to limit by itself. The log tells the error.",
     )
 
 

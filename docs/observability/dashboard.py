@@ -34,6 +34,8 @@ def dashboard() -> dict[str, Any]:
         _quantiles("Time in the handler", names.PROCESS_DURATION, "s", (0.5, 0.95, 0.99)),
         _quantiles("Time to send", names.SEND_DURATION, "s", (0.5, 0.95, 0.99)),
         _quantiles("Size of messages", names.SIZE, "bytes", (0.5, 0.95, 0.99), names.DIRECTION),
+        _rate_limits("Decisions of rate limits", names.DECISIONS, names.DECISION),
+        _rate_limits("Errors of the rate limits' store", names.STORE_ERRORS, names.ERROR_TYPE),
     ]
     for number, panel in enumerate(panels):
         row, column = divmod(number, 24 // _PANEL_WIDTH)
@@ -102,6 +104,13 @@ def _errors() -> dict[str, Any]:
     panel = _panel("Errors", names.DURATION, "cps", targets)
     panel["description"] = f"By type: {names.ATTRIBUTES[names.ERROR_TYPE].meaning}."
     return panel
+
+
+def _rate_limits(title: str, metric: Metric, attribute: str) -> dict[str, Any]:
+    by = [names.RATE_LIMIT, attribute]
+    # They are counted by limit, not by route.
+    query = promql.per_second(metric, by, _CHOSEN[:1], WINDOW)
+    return _panel(title, metric, "cps", [(query, _legend(*by))])
 
 
 def _quantiles(

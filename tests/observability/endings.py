@@ -5,7 +5,10 @@ from __future__ import annotations
 from wspipe import ASGIConnection, Composable, ConnectionRejected, Receive, Send, WebSocket
 from wspipe import websocket_app as application
 from wspipe.cli.telemetry import Telemetry, with_metrics
-from wspipe_middlewares import Metrics
+from wspipe_middlewares import Metrics, RateLimit
+
+# Nobody listens there.
+limit = RateLimit("1000/second", store="redis://127.0.0.1:1")
 
 
 class Door(Composable):
@@ -19,7 +22,7 @@ class Door(Composable):
             raise ConnectionRejected(503)
 
 
-@application(pipeline=Metrics() | Door())
+@application(pipeline=Metrics() | Door() | limit)
 async def fail(socket: WebSocket) -> None:
     async for message in socket.iter_bytes():
         await socket.send_bytes(message)

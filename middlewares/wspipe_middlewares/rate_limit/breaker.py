@@ -30,6 +30,7 @@ class Breaker:
         meanwhile: What happens meanwhile, likewise.
         probe: Asks the store for something; raises where that fails.
         closed: Called when it closes.
+        count: Called with each error, also of a probe.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Breaker:
         meanwhile: str,
         probe: Callable[[], Awaitable[object]],
         closed: Callable[[], None],
+        count: Callable[[Exception], None],
     ) -> None:
         self.is_open = False
         self._store = store
         self._meanwhile = meanwhile
         self._probe = probe
         self._closed = closed
+        self._count = count
         self._failures = 0
         self._probing: asyncio.Task[None] | None = None
 
@@ -53,6 +56,7 @@ class Breaker:
 
     def failed(self, error: Exception) -> None:
         """Note that the store has not answered, or with an error."""
+        self._count(error)
         self._failures += 1
         if self._failures >= _FAILURES_TO_OPEN and not self.is_open:
             self.is_open = True
@@ -77,7 +81,8 @@ class Breaker:
             await asyncio.sleep(uniform(0.5, 1) * pause)  # noqa: S311 - so that not all come at once
             try:
                 await self._probe()
-            except Exception:  # noqa: BLE001 - the store may be of any kind, and fail in any way
+            except Exception as error:  # noqa: BLE001 - a store may fail in any way
+                self._count(error)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 break

