@@ -62,6 +62,9 @@ nitpick_ignore = {
     ("py:class", "MeterProvider"),  # OpenTelemetry
     ("py:class", "opentelemetry.trace.TracerProvider"),
     ("py:class", "Decorator"),  # what on_receive and on_send are without a function
+    ("py:class", "Key"),  # what the options of a rate limit may be, as their texts say
+    ("py:class", "OnLimit"),
+    ("py:class", "OnStoreError"),
     ("py:class", "wspipe.scope.Auth"),  # the type variables of a connection
     ("py:class", "wspipe.scope.User"),
 }

@@ -11,7 +11,7 @@ from wspipe_middlewares.rate_limit.connection import LimitedConnection
 from wspipe_middlewares.rate_limit.exceeded import Exceeded, RateLimitExceeded
 from wspipe_middlewares.rate_limit.gcra import Draw, draw
 from wspipe_middlewares.rate_limit.options import limiter_of
-from wspipe_middlewares.rate_limit.rate import Limit
+from wspipe_middlewares.rate_limit.rate import Limit, Terms
 from wspipe_middlewares.rate_limit.store import Grant, Store
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "RateLimit",
     "RateLimitExceeded",
     "Store",
+    "Terms",
     "draw",
 ]
 
