@@ -96,6 +96,7 @@ class LimitedConnection:
     async def leave(self) -> None:
         """Give back what is held for the connection."""
         if self.key is not None:
+            self.quota = _UNLIMITED
             await self.source.leave(self.key)
 
     async def _go_on(self, event: Event, due: int | None) -> Event | None:

@@ -235,7 +235,10 @@ class Lease:
 
     def _fall_short(self, cost: int, held: int, now: int) -> int:
         least, until, opens = self.refused
-        return opens - now if cost - held >= least and now < until else ASK
+        if cost - held < least or now >= until:
+            return ASK
+        # Beyond the patience, because nothing is taken.
+        return max(opens - now, self.patience + 1)
 
     def _opens(self, cost: int) -> int:
         opens = 0

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
-from weakref import WeakKeyDictionary
 
 from wspipe import ASGIConnection, Event, ImproperlyConfiguredException
 from wspipe_middlewares.rate_limit.exceeded import Exceeded
@@ -33,7 +32,7 @@ OnLimit: TypeAlias = (
 """What happens at the limit. A function gives the event to pass on, or `None`."""
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass(slots=True)
 class Limiter:
     """The limits, how they are counted, and where the tokens come from.
 
@@ -69,8 +68,8 @@ class Limiter:
     on_store_error: OnStoreError
     store_timeout: float
     _local: LocalStore | None = None
-    _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedQuotas] = field(
-        default_factory=WeakKeyDictionary[asyncio.AbstractEventLoop, SharedQuotas]
+    _shared: dict[asyncio.AbstractEventLoop, SharedQuotas] = field(
+        default_factory=dict[asyncio.AbstractEventLoop, SharedQuotas]
     )
 
     def __post_init__(self) -> None:
@@ -108,6 +107,8 @@ class Limiter:
             ) from None
         quotas = self._shared.get(loop)
         if quotas is None:
+            for other in [loop for loop in self._shared if loop.is_closed()]:
+                del self._shared[other]
             quotas = self._shared[loop] = SharedQuotas(*self._open_store(), self)
         return quotas
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.limited import SECOND, FakeClock, MemoryStore
+from wspipe_middlewares.rate_limit import Grant
 from wspipe_middlewares.rate_limit.gcra import NEVER
-from wspipe_middlewares.rate_limit.lease import HORIZON, Lease
+from wspipe_middlewares.rate_limit.lease import HORIZON, Lease, Request
 from wspipe_middlewares.rate_limit.quota import ASK
 from wspipe_middlewares.rate_limit.rate import Limit, parse
 
@@ -110,6 +111,18 @@ def test_a_refusal_is_remembered_until_asking_makes_sense() -> None:
     clock.move(0.6)
     assert process.take(1) == 0
     assert store.requests == 3
+
+
+def test_a_refusal_that_is_remembered_is_not_taken_for_a_delay() -> None:
+    clock = FakeClock()
+    lease = Lease(parse("1000/second"), clock.now, 5 * SECOND)
+    grant = Grant(0, (6 * SECOND,), 5 * SECOND + 10 * MS)
+    lease.receive(grant, Request(1, 50, 5 * SECOND), clock.time)
+    # A busy process does not come back before 50 ms have passed.
+    clock.time += 49 * MS
+    assert lease.take(1) > lease.patience
+    clock.time += MS
+    assert lease.take(1) == ASK
 
 
 def test_what_is_larger_than_the_burst_never_passes_and_nobody_is_asked() -> None:

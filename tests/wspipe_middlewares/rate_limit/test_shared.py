@@ -320,6 +320,13 @@ async def test_who_has_no_key_is_not_limited(make: Any, store: Moody) -> None:
     assert store.asked == 0
 
 
+def test_the_leases_of_a_loop_that_is_gone_go_with_the_next(store: Moody) -> None:
+    limit = RateLimit("1000/day", store=store)
+    for _ in range(3):
+        anyio.run(passes, echoing(limit), 2)
+    assert len(limit._limiter._shared) == 1  # noqa: SLF001 - nothing else tells
+
+
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_under_trio_a_shared_store_is_refused(make: Any) -> None:
     app = echoing(make("1/second", name="trio"))
