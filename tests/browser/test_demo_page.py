@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,7 +66,45 @@ def test_a_flood_is_counted_exactly(new_tab: Callable[[], Any]) -> None:
     tab.wait(EXACT)
     assert tab.text("messages-received") == "1,000"
     assert tab.text("messages-sent") == "1,002"
+    assert tab.text("flood-result").endswith(" s, all in order.")
     assert tab.evaluate("document.getElementById('messages').children.length") == 0
+
+
+def test_the_page_shows_how_the_limit_delays_a_flood(new_tab: Callable[[], Any]) -> None:
+    tab = new_tab()
+    assert tab.text("limit") == "A limit lets 200 pass at once, and the others at 300/second."
+    tab.wait("document.getElementById('flood-live').hidden")
+    tab.click("flood")
+    # While it goes on.
+    tab.wait("element('flood').disabled && parseInt(element('flood-delayed').textContent) > 0")
+    tab.wait("element('flood').disabled && parseInt(element('flood-rate').textContent) > 0")
+    tab.wait("0 < element('flood-progress').position && element('flood-progress').position < 1")
+    tab.wait_for_text("flood-result", "all in order")
+    assert tab.text("flood-back") == "1,000 of 1,000"
+    delayed = re.fullmatch(r"(\d+) by the limit", tab.text("flood-delayed"))
+    assert delayed is not None
+    assert 0 < int(delayed[1]) <= 800
+    rate = tab.text("flood-rate")
+    assert re.fullmatch(r"[1-9]\d* a second; the limit is 300/second", rate)
+    # And then it stands.
+    say(tab, "Ada", "that was it")
+    tab.wait_for_text("messages-received", "1,001")
+    assert tab.text("flood-rate") == rate
+
+
+def test_a_flood_that_the_connection_does_not_outlive_is_given_up(
+    new_tab: Callable[[], Any],
+) -> None:
+    tab = new_tab()
+    tab.click("flood")
+    tab.wait("parseInt(element('flood-back').textContent) > 0")
+    tab.evaluate("connection.socket.close(1000)")
+    tab.wait_for_text("flood-result", "The connection ended before the flood did.")
+    tab.click("connect")
+    tab.wait("document.body.dataset.state === 'open' && element('flood-live').hidden")
+    assert tab.text("flood-result") == ""
+    tab.click("flood")
+    tab.wait_for_text("flood-result", "counted 1,000 messages there and 1,000 back in ")
 
 
 def test_a_disconnect_shows_how_the_connection_ended(new_tab: Callable[[], Any]) -> None:

@@ -18,6 +18,13 @@ PAGES = sorted((ROOT / "docs").rglob("*.md"))
 PLAIN_PYTEST = ("-p", "no:cacheprovider", "-p", "no:asyncio")
 
 
+@pytest.fixture(autouse=True)
+def no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no server where a store could be, and no file left in `examples/`."""
+    monkeypatch.setenv("STORE_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("STORE_FILE", str(tmp_path / "limits.sqlite"))
+
+
 def command_of(program: Path) -> str:
     docstring = ast.get_docstring(ast.parse(program.read_text(encoding="utf-8"))) or ""
     (command,) = re.findall(r"^    (\S.*)$", docstring, re.MULTILINE)

@@ -56,10 +56,13 @@ async def test_the_welcome_tells_the_id_and_the_pipeline() -> None:
     async with connect(demo.app, "/chat") as client:
         welcome = await client.receive_json()
         assert welcome["id"] in demo.watch.visits.open
-        assert welcome["pipeline"][0] == "StateValidation(strict=True)"
-        names = [stage.partition("(")[0] for stage in welcome["pipeline"][1:4]]
+        first, *observers, guard, watching, limit, smile = welcome["pipeline"]
+        assert first == "StateValidation(strict=True)"
+        names = [stage.partition("(")[0] for stage in observers]
         assert names == ["Logging", "Tracing", "Metrics"]
-        assert welcome["pipeline"][4:] == ["Guard()", "Watch()", "on_receive(smile)"]
+        assert (guard, watching, smile) == ("Guard()", "Watch()", "on_receive(smile)")
+        assert limit.startswith("RateLimit('300/second', burst=200, ")
+        assert welcome["limit"] == {"rate": "300/second", "burst": 200}
 
 
 async def test_all_tabs_hear_what_one_says() -> None:
@@ -105,6 +108,24 @@ async def test_only_the_tab_that_floods_gets_the_echo() -> None:
         await ada.send_json({"type": "say", "name": "Ada", "text": "done"})
         assert (await ada.receive_json())["type"] == "echo"
         assert (await grace.receive_json())["text"] == "done"
+
+
+async def test_a_flood_is_delayed_by_the_limit_and_comes_back_in_order() -> None:
+    numbers = list(range(300))
+    async with tab() as (client, connection_id):
+        for number in numbers:
+            await client.send_json({"type": "flood", "number": number})
+        assert [(await client.receive_json())["number"] for _ in numbers] == numbers
+        delayed = (await get(f"/connections/{connection_id}")).json()["delayed"]
+    assert 0 < delayed <= len(numbers) - demo.limit.burst
+
+
+async def test_who_chats_is_never_limited() -> None:
+    async with tab() as (client, connection_id):
+        for _ in range(100):
+            await client.send_json({"type": "say", "name": "Ada", "text": "hello"})
+            assert (await client.receive_json())["text"] == "hello"
+        assert (await get(f"/connections/{connection_id}")).json()["delayed"] == 0
 
 
 @pytest.mark.parametrize("message", [[], "say", {"type": "say", "name": 1, "text": "x"}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
 from wspipe import ASGIConnection, Composable, Receive, Send
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RateLimit(Composable):
     """Limit how much clients may send.
 
@@ -70,8 +70,8 @@ class RateLimit(Composable):
             For connections it is `delay`, `close` or a function, and who may not come in is denied
             with status 429 and `retry-after`.
         max_delay: Seconds that a message may be delayed.
-        name: Tells limits apart that have the same rate, in metrics and in a shared store. By
-            default it is the rate.
+        name: Tells limits apart that have the same rate, in metrics, and in a shared store, where
+            those that differ by a lambda only need one each. By default it is the rate.
         proxies: Addresses and networks of proxies that are believed about the client's address;
             `unix` for one that connects by a Unix domain socket.
         proxy_header: Where they tell it: `x-forwarded-for` or `forwarded` (RFC 7239). They must
@@ -112,6 +112,15 @@ class RateLimit(Composable):
     def __post_init__(self) -> None:
         """Refuse what could not work; make what connections share."""
         object.__setattr__(self, "_limiter", limiter_of(self))
+
+    def __repr__(self) -> str:
+        """Read as the code that makes it, without what is secret."""
+        options = (
+            f"{option.name}={value!r}"
+            for option in fields(self)[1:]
+            if option.repr and (value := getattr(self, option.name)) != option.default
+        )
+        return f"RateLimit({', '.join((repr(self.rate), *options))})"
 
     def __call__(
         self, connection: ASGIConnection, receive: Receive, send: Send

@@ -58,16 +58,22 @@ class Breaker:
         """Note that the store has not answered, or with an error."""
         self._count(error)
         self._failures += 1
-        if self._failures >= _FAILURES_TO_OPEN and not self.is_open:
-            self.is_open = True
-            _logger.warning(
-                "the rate limit's store at %s is out of order (%s: %s); until it answers, %s",
-                self._store,
-                type_of(error),
-                text_of(error),
-                self._meanwhile,
-            )
-            self._probing = asyncio.create_task(self._probe_until_it_answers())
+        if self._failures >= _FAILURES_TO_OPEN:
+            self.trip(error)
+
+    def trip(self, error: Exception) -> None:
+        """Open, unless it is open."""
+        if self.is_open:
+            return
+        self.is_open = True
+        _logger.warning(
+            "the rate limit's store at %s is out of order (%s: %s); until it answers, %s",
+            self._store,
+            type_of(error),
+            text_of(error),
+            self._meanwhile,
+        )
+        self._probing = asyncio.create_task(self._probe_until_it_answers())
 
     async def stop(self) -> None:
         """Stop probing."""

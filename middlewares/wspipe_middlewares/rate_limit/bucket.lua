@@ -14,7 +14,8 @@ local state = {}
 for field in string.gmatch(redis.call('GET', KEYS[1]) or '', '%S+') do
   state[#state + 1] = tonumber(field)
 end
-local elapsed = math.max(0, now - (state[1] or now))
+local last = state[1] or now
+local elapsed = math.max(0, now - last)
 local mark = state[2] or 0
 local takes_back = returned > 0 and returned_mark == mark
 
@@ -35,8 +36,12 @@ if count < least then
   count = 0
 end
 
-if count > 0 or takes_back then
+local changes = count > 0 or takes_back
+if changes then
   mark = math.max(now, mark + 1)
+end
+-- A clock that was set back is noted at once, or else time would stand still until it has caught up.
+if changes or now < last then
   local lasts = 0
   local fields = {string.format('%.0f', now), string.format('%.0f', mark)}
   for i = 1, #debts do

@@ -106,8 +106,8 @@ def _bursts(burst: int | tuple[int, ...] | None, amounts: list[int]) -> Sequence
     if len(numbers) != len(bursts):
         raise _refusal("burst", burst, "a whole number above zero")
     if len(numbers) != len(amounts):
-        wanted = "one number" if len(amounts) == 1 else f"a tuple of {len(amounts)} numbers"
-        raise _refusal("burst", burst, f"{wanted}, as many as there are limits")
+        several = f"a tuple of {len(amounts)} numbers, one for each limit"
+        raise _refusal("burst", burst, "one number" if len(amounts) == 1 else several)
     return numbers
 
 

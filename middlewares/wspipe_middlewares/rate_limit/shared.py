@@ -75,6 +75,7 @@ class SharedQuotas:
             await self._probe()
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
             self.breaker.failed(error)
+            self.breaker.trip(error)
 
     def enter(self, key: str) -> Quota:
         """Give a connection the lease of its key."""

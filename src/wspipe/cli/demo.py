@@ -25,10 +25,11 @@ from wspipe import (
 from wspipe.cli import web
 from wspipe.cli.room import PATIENCE, Room
 from wspipe.cli.watch import Watch
-from wspipe_middlewares import Logging, Metrics, Tracing  # noqa: TID251 - it stands on both
+from wspipe_middlewares import Logging, Metrics, RateLimit, Tracing  # noqa: TID251 - it stands on both
 from wspipe_middlewares.names import ROUTE_KEY  # noqa: TID251 - likewise
 
-# The pipeline: a guard and an interceptor of our own, among observers that read the engine's tally.
+# The pipeline: a guard and an interceptor of our own, among observers that read the engine's tally
+# and a limit that people who chat never meet.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,14 @@ def smile(event: Event, _: ASGIConnection) -> Event:
 
 room = Room()
 watch = Watch()
+limit = RateLimit("300/second", burst=200, key="connection")
 pipeline = (
     Logging()
     | Tracing(span="connection")
     | Metrics(message_size=True, process_duration=True, send_duration=True)
     | Guard()
     | watch
+    | limit
     | smile
 )
 
@@ -74,8 +77,14 @@ pipeline = (
 async def chat(socket: WebSocket) -> None:
     """Let a tab take part in the room."""
     await socket.accept()
-    stages = [repr(stage) for stage in socket.pipeline]
-    await socket.send_json({"type": "welcome", "id": socket.id, "pipeline": stages})
+    await socket.send_json(
+        {
+            "type": "welcome",
+            "id": socket.id,
+            "pipeline": [repr(stage) for stage in socket.pipeline],
+            "limit": {"rate": limit.rate, "burst": limit.burst},
+        }
+    )
     try:
         async with room.seat(socket):
             async for message in socket.iter_json():

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from wspipe import ASGIConnection, Composable
+from wspipe_middlewares.names import RATE_LIMIT_KEY  # noqa: TID251 - the demo stands on both
 
 if TYPE_CHECKING:
     from wspipe import Receive, Send
@@ -38,6 +39,7 @@ class Visit:
             "messages_sent": traffic.messages_sent,
             "bytes_received": traffic.bytes_received,
             "bytes_sent": traffic.bytes_sent,
+            "delayed": connection.scope.get(RATE_LIMIT_KEY, {}).get("delayed", 0),
             "code": connection.close_code,
             "reason": connection.close_reason,
             "closed_by": by if isinstance(by, str | None) else type(by).__name__,

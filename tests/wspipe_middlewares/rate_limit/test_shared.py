@@ -288,14 +288,22 @@ async def test_shutdown_ends_what_is_under_way(make: Any, store: Moody) -> None:
 
 
 async def test_startup_asks_the_store_so_that_the_first_message_need_not_connect(
-    make: Any, store: Moody, measured: Measured
+    make: Any, store: Moody
 ) -> None:
     await make().startup()
     assert store.asked == 1
+
+
+async def test_a_store_that_does_not_answer_at_startup_is_told_of_and_started_without(
+    make: Any, store: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
     store.error = ConnectionRefusedError("nobody there")
-    await make(name="other").startup()
-    (point,) = measured.points(names.STORE_ERRORS.name)
-    assert point.value == 1
+    limit = make()
+    await limit.startup()
+    (line,) = lines(caplog)
+    assert "nobody there" in line
+    assert await passes(echoing(limit), 9) == 5
+    store.error = None
 
 
 async def test_without_a_store_startup_and_shutdown_do_nothing() -> None:
