@@ -28,8 +28,8 @@ for i = 1, (#ARGV - 5) / 3 do
   if takes_back then
     debt = math.max(0, debt - returned * interval)
   end
-  count = math.min(count, math.floor((tolerance + ahead * scale - debt) / interval))
-  wait = math.max(wait, math.ceil((debt + least * interval - tolerance) / scale))
+  count = math.min(count, math.floor((tolerance - debt + ahead * scale) / interval))
+  wait = math.max(wait, math.ceil((debt - tolerance + least * interval) / scale))
   debts[i] = debt
 end
 if count < least then

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import deque
 from contextlib import contextmanager
 from math import ceil, inf
 from typing import TYPE_CHECKING, Final
@@ -48,7 +47,7 @@ class LimitedConnection:
         self.source = limiter.source()
         self.quota: Quota = _UNKNOWN
         self.key: str | None = None
-        self.kept: deque[tuple[Event, int | None]] | None = None
+        self.kept: list[tuple[Event, int | None]] = []
         if self.source.holds:
             connection.exit_stack.push_async_callback(self.leave)
 
@@ -60,7 +59,7 @@ class LimitedConnection:
         async def receive_within_limit() -> Event:
             while True:
                 if self.kept:
-                    passed = await self._go_on(*self.kept.popleft())
+                    passed = await self._go_on(*self.kept.pop(0))
                 else:
                     event = await receive()
                     if event["type"] != "websocket.receive":
@@ -190,8 +189,6 @@ class LimitedConnection:
             yield
         except BaseException as error:
             if not isinstance(error, Exception):
-                if self.kept is None:
-                    self.kept = deque()
                 self.kept.append((event, due))
             raise
 

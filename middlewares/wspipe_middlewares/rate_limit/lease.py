@@ -243,11 +243,10 @@ class Lease:
     def _opens(self, cost: int) -> int:
         opens = 0
         for run in self.runs:
-            taken = min(cost, run.count)
-            opens = max(opens, run.opens(taken))
-            cost -= taken
-            if not cost:
-                break
+            if cost:
+                taken = min(cost, run.count)
+                opens = max(opens, run.opens(taken))
+                cost -= taken
         return opens
 
     def _spend(self, cost: int) -> None:

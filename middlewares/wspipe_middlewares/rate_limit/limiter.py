@@ -64,7 +64,7 @@ class Limiter:
     clock: Clock
     decisions: Decisions
     recorder: Recorder
-    store: str | Store | None
+    store: str | Store | None = field(repr=False)
     on_store_error: OnStoreError
     store_timeout: float
     _local: LocalStore | None = None

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wspipe import ImproperlyConfiguredException
+from wspipe_middlewares.rate_limit.lease import REACH
 from wspipe_middlewares.rate_limit.redis_url import ServerAddress
 from wspipe_middlewares.rate_limit.store import Grant
 
@@ -79,6 +80,10 @@ class RedisStore:
             await asyncio.wait([self._sending])
         if "_client" in self.__dict__:
             await self._client.aclose()
+            pool = getattr(self._client, "connection_pool", None)
+            # Those of the sentinels are not closed with it.
+            for each in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
+                await each.aclose()
             del self._client
 
     @cached_property
@@ -121,15 +126,6 @@ class RedisStore:
         return replies
 
     async def _execute(self, command: str, script: str, calls: Sequence[_Call]) -> list[Any]:
-        if len(calls) == 1 or self.address.kind == "cluster":
-            # Keys of a cluster lie on many servers.
-            return await asyncio.gather(
-                *(
-                    self._client.execute_command(command, script, 1, call.key, *call.arguments)
-                    for call in calls
-                ),
-                return_exceptions=True,
-            )
         async with self._client.pipeline(transaction=False) as pipeline:
             for call in calls:
                 pipeline.execute_command(command, script, 1, call.key, *call.arguments)
@@ -151,7 +147,7 @@ def check_size(limits: Sequence[Limit], patience: int) -> None:
     """
     for limit in limits:
         terms = limit.terms(_MICROSECONDS)
-        if terms.tolerance + patience // _MICROSECOND * terms.scale >= _LARGEST:
+        if terms.tolerance + max(patience, REACH) // _MICROSECOND * terms.scale >= _LARGEST:
             raise ImproperlyConfiguredException(
                 detail=f"a limit of {limit} with a burst of {limit.burst} is too large for a "
                 "shared store; give a smaller burst, or count in larger units"

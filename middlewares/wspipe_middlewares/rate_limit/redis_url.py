@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias
@@ -52,42 +53,50 @@ class ServerAddress:
             ImproperlyConfiguredException: It is none of a server, or `redis` is not installed.
         """
         scheme, separator, _ = url.partition("://")
+        # What no separator ends may hold a password.
+        given = f"store={scheme + separator!r}..." if separator else "store="
         if not separator or scheme not in _SCHEMES:
             known = ", ".join(f"{name}://" for name in _SCHEMES)
-            raise ImproperlyConfiguredException(
-                detail=f"store={scheme + separator!r}... has no scheme of a store; it must be one "
-                f"of {known}"
-            )
+            raise _refusal(given, f"has no scheme of a store; it must be one of {known}")
         plain_scheme, kind = _SCHEMES[scheme]
-        try:
+        addresses: tuple[tuple[str, int], ...] = ()
+        user = at = path = query = ""
+        # Their errors may quote the password, which a special character has cut off.
+        with suppress(ValueError):
             parts = urlsplit(url)
             user, at, hosts = parts.netloc.rpartition("@")
+            path, query = parts.path.strip("/"), parts.query
             addresses = tuple(_host_and_port(host, _PORTS[kind]) for host in hosts.split(","))
-        except ValueError as error:
-            raise ImproperlyConfiguredException(
-                detail=f"store={scheme + separator!r}... is no URL of a store: {error}"
-            ) from None
-        path = parts.path.strip("/")
-        if kind == "server" and len(addresses) > 1:
-            raise ImproperlyConfiguredException(
-                detail=f"store={scheme + separator!r}... names several servers; for a cluster use "
-                f"{scheme}+cluster://, for sentinels {scheme}+sentinel://"
+        if not addresses or "@" in path + query or "#" in url:
+            right = f"{scheme}://user:password@host:{_PORTS[kind]}"
+            raise _refusal(
+                given,
+                f"is no URL of a store; it must be like {right}, the port no more than 65535, and "
+                "what is special in user and password quoted, such as %2F for a slash",
             )
-        if kind == "sentinel" and not path:
-            raise ImproperlyConfiguredException(
-                detail=f"store={scheme + separator!r}... names no service; "
-                f"use {scheme}://host:26379/service"
-            )
+        _check_path(given, scheme, kind, path, len(addresses))
         if find_spec("redis") is None:
-            raise ImproperlyConfiguredException(
-                detail=f"store={scheme + separator!r}... needs the package redis: "
-                "pip install 'wspipe[redis]'"
-            )
-        return cls(kind, plain_scheme, addresses, user + at, path, parts.query)
+            raise _refusal(given, "needs the package redis: pip install 'wspipe[redis]'")
+        address = cls(kind, plain_scheme, addresses, user + at, path, query)
+        address._check_options(given)
+        return address
+
+    def _check_options(self, given: str) -> None:
+        from redis.exceptions import RedisClusterException  # noqa: PLC0415 - an extra
+
+        try:
+            # Nothing is connected yet.
+            pool = getattr(self.client(), "connection_pool", None)
+            if pool is not None:
+                pool.make_connection()
+        except (TypeError, ValueError, RedisClusterException) as error:
+            raise _refusal(given, f"has an option that redis-py refuses: {error}") from None
 
     def __str__(self) -> str:
         """Read without the password."""
-        return ",".join(f"{host}:{port}" for host, port in self.hosts)
+        return ",".join(
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts
+        )
 
     __repr__ = __str__
 
@@ -126,8 +135,8 @@ class ServerAddress:
             for name in ("sentinel_username", "sentinel_password")
             if name in options
         }
-        names = {"socket_timeout", "socket_connect_timeout", "ssl"}
-        sentinel |= {name: value for name, value in options.items() if name in names}
+        names = ("socket_", "ssl", "retry")
+        sentinel |= {name: value for name, value in options.items() if name.startswith(names)}
         return clients.Sentinel(self.hosts, sentinel_kwargs=sentinel, **options).master_for(
             self.path
         )
@@ -136,5 +145,26 @@ class ServerAddress:
 def _host_and_port(text: str, default: int) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
-        raise ValueError("it names no host")
+        raise ValueError
     return parts.hostname, parts.port or default
+
+
+def _check_path(given: str, scheme: str, kind: Kind, path: str, hosts: int) -> None:
+    problem = None
+    if kind == "server" and hosts > 1:
+        problem = (
+            f"names several servers; for a cluster use {scheme}+cluster://, "
+            f"for sentinels {scheme}+sentinel://"
+        )
+    elif kind == "server" and path and not (path.isascii() and path.isdecimal()):
+        problem = f"ends with what is not the number of a database; use {scheme}://host:6379/0"
+    elif kind == "cluster" and path not in {"", "0"}:
+        problem = f"names a database, of which a cluster has only one; use {scheme}://host:6379"
+    elif kind == "sentinel" and not path:
+        problem = f"names no service; use {scheme}://host:26379/service"
+    if problem is not None:
+        raise _refusal(given, problem)
+
+
+def _refusal(given: str, problem: str) -> ImproperlyConfiguredException:
+    return ImproperlyConfiguredException(detail=f"{given} {problem}")

@@ -34,18 +34,24 @@ class Server:
 
     Args:
         folder: Where it runs.
-        options: As in its configuration file, one a line.
+        options: As in its configuration file, `{bus}` standing for a port of its own.
         flags: For the command line.
     """
 
     def __init__(self, folder: Path, *options: str, flags: tuple[str, ...] = ()) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as free,
+            socket.create_server(("127.0.0.1", 0)) as another,
+        ):
             self.port: int = free.getsockname()[1]
+            self.bus: int = another.getsockname()[1]
         self.folder = folder
         self.password: str | None = None
         folder.mkdir()
-        own = f"port {self.port}", f"dir {folder}", 'save ""', "bind 127.0.0.1 ::1"
-        (folder / "valkey.conf").write_text("\n".join([*own, *options, ""]))
+        own = f"port {self.port}", f"dir {folder}", "save ''", "bind 127.0.0.1 ::1"
+        (folder / "valkey.conf").write_text(
+            "\n".join([*own, *(each.format(bus=self.bus) for each in options), ""])
+        )
         unused = ValkeyServer(data_dir=folder)
         self._command = [str(unused._binary_path), str(folder / "valkey.conf"), *flags]  # noqa: SLF001
         self._client: Redis | None = None
@@ -76,7 +82,7 @@ class Server:
         ) as client:
             return client.execute_command(*command)
 
-    def keys(self) -> list[str]:
+    def buckets(self) -> list[str]:
         """Give the keys of buckets, without that of probes."""
         return sorted(key for key in self.call("KEYS", "*") if not key.endswith(":probe"))
 
@@ -151,6 +157,14 @@ class Talk:
                 await self._settled.wait()
                 self.waits.append(time.monotonic() - sent)
         return self.passed - before
+
+    async def say_until(self, what: Callable[[], object]) -> int:
+        """Send messages until something is the case; tell how many."""
+        before = len(self.waits)
+        with anyio.fail_after(_PATIENCE):
+            while not what():
+                await self.say()
+        return len(self.waits) - before
 
 
 @asynccontextmanager

@@ -42,6 +42,15 @@ async def test_a_store_that_is_right_passes_and_is_closed() -> None:
     assert isinstance(made[0], Store)
 
 
+async def test_a_store_need_not_be_closable() -> None:
+    class Bare:
+        def __init__(self) -> None:
+            store = Right()
+            self.take, self.put_back = store.take, store.put_back
+
+    await check_store(Bare)
+
+
 async def test_the_store_on_redis_is_right(valkey_url: str) -> None:
     await check_store(lambda: RedisStore(valkey_url))
 

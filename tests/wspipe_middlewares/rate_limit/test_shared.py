@@ -328,11 +328,19 @@ async def test_who_has_no_key_is_not_limited(make: Any, store: Moody) -> None:
     assert store.asked == 0
 
 
+async def test_closing_twice_does_nothing(make: Any) -> None:
+    limit = make()
+    await limit.startup()
+    await limit.shutdown()
+    await limit.shutdown()
+
+
 def test_the_leases_of_a_loop_that_is_gone_go_with_the_next(store: Moody) -> None:
     limit = RateLimit("1000/day", store=store)
     for _ in range(3):
         anyio.run(passes, echoing(limit), 2)
     assert len(limit._limiter._shared) == 1  # noqa: SLF001 - nothing else tells
+    anyio.run(limit.shutdown)
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])

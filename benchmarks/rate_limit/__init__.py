@@ -1,0 +1,1 @@
+"""What `RateLimit` costs, what it keeps to, and how a fleet of processes shares one store."""
