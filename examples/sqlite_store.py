@@ -18,7 +18,7 @@ from anyio import to_thread
 
 from wspipe import WebSocket, websocket_app
 from wspipe_middlewares import Logging, RateLimit
-from wspipe_middlewares.rate_limit import Grant, Limit, draw
+from wspipe_middlewares.rate_limit import Grant, Limit, Request, draw
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -44,11 +44,9 @@ class SQLiteStore:
             # Before the machine was booted the clock said something else.
             database.execute("DELETE FROM buckets WHERE drawn_at > ?", (monotonic_ns(),))
 
-    async def take(
-        self, key: str, limits: Sequence[Limit], *, least: int, most: int, ahead: int
-    ) -> Grant:
+    async def take(self, key: str, limits: Sequence[Limit], request: Request) -> Grant:
         """Draw tokens. SQLite blocks, so that is done in a thread."""
-        arguments = (key, limits, least, most, ahead)
+        arguments = (key, limits, request)
         return await to_thread.run_sync(self._take, *arguments, abandon_on_cancel=True)
 
     async def put_back(self, key: str, limits: Sequence[Limit], *, count: int, mark: int) -> None:
@@ -56,7 +54,7 @@ class SQLiteStore:
         arguments = (key, limits, count, mark)
         await to_thread.run_sync(self._put_back, *arguments, abandon_on_cancel=True)
 
-    def _take(self, key: str, limits: Sequence[Limit], least: int, most: int, ahead: int) -> Grant:
+    def _take(self, key: str, limits: Sequence[Limit], request: Request) -> Grant:
         terms = [limit.terms(NANOSECONDS) for limit in limits]
         with self._transaction() as database:
             # This clock is one for all processes of a machine, and nobody can set it, as they can
@@ -69,7 +67,7 @@ class SQLiteStore:
                 max(0, debt - (now - drawn_at) * each.scale)
                 for debt, each in zip(json.loads(text), terms, strict=True)
             ]
-            drawn = draw(terms, debts, least, most, ahead)
+            drawn = draw(terms, debts, request)
             waits = [-(-debt // each.scale) for debt, each in zip(drawn.debts, terms, strict=True)]
             if drawn.granted:
                 new = (key, now, now + max(waits), json.dumps(drawn.debts))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.lowlevel import checkpoint
 
-from wspipe_middlewares.rate_limit import Grant, draw
+from wspipe_middlewares.rate_limit import Grant, Request, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,21 +73,17 @@ class MemoryStore:
         self.returned = 0
         self.closed = False
 
-    async def take(
-        self, key: str, limits: Sequence[Limit], *, least: int, most: int, ahead: int
-    ) -> Grant:
+    async def take(self, key: str, limits: Sequence[Limit], request: Request) -> Grant:
         """Draw tokens."""
         await checkpoint()
-        return self.take_now(key, limits, least, most, ahead)
+        return self.take_now(key, limits, request)
 
-    def take_now(
-        self, key: str, limits: Sequence[Limit], least: int, most: int, ahead: int
-    ) -> Grant:
+    def take_now(self, key: str, limits: Sequence[Limit], request: Request) -> Grant:
         """Draw tokens at once."""
         self.requests += 1
         terms = [limit.terms(SECOND) for limit in limits]
         mark, debts = self._debts(key, limits)
-        drawn = draw(terms, debts, least, most, ahead)
+        drawn = draw(terms, debts, request)
         if drawn.granted:
             mark += 1
         self.buckets[key] = self.now(), mark, drawn.debts

@@ -15,8 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wspipe_middlewares.rate_limit.clock import SECOND
-from wspipe_middlewares.rate_limit.gcra import draw
-from wspipe_middlewares.rate_limit.lease import Lease, Request
+from wspipe_middlewares.rate_limit.gcra import Request, draw
+from wspipe_middlewares.rate_limit.lease import Lease
 from wspipe_middlewares.rate_limit.store import Grant
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class SimulatedStore:
         scale = self._terms.scale
         for tenant, request, _ in batch:
             debt = max(0, self._full_at.get(tenant.key, 0) - time * scale)
-            granted, (after,), wait = draw([self._terms], [debt], *request)
+            granted, (after,), wait = draw([self._terms], [debt], request)
             self._full_at[tenant.key] = time * scale + after
             grants.append(Grant(granted, (-(-after // scale),), wait))
             time += self._service

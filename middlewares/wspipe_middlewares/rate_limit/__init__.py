@@ -9,7 +9,7 @@ from wspipe import ASGIConnection, Composable, Receive, Send
 from wspipe_middlewares.rate_limit.clock import SYSTEM, Clock
 from wspipe_middlewares.rate_limit.connection import LimitedConnection
 from wspipe_middlewares.rate_limit.exceeded import Exceeded, RateLimitExceeded
-from wspipe_middlewares.rate_limit.gcra import Draw, draw
+from wspipe_middlewares.rate_limit.gcra import Draw, Request, draw
 from wspipe_middlewares.rate_limit.options import limiter_of
 from wspipe_middlewares.rate_limit.rate import Limit, Terms
 from wspipe_middlewares.rate_limit.store import Grant, Store
@@ -29,6 +29,7 @@ __all__ = [
     "Limit",
     "RateLimit",
     "RateLimitExceeded",
+    "Request",
     "Store",
     "Terms",
     "draw",

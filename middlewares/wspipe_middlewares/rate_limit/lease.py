@@ -11,10 +11,10 @@ that took, as they would be without leases.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from wspipe_middlewares.rate_limit.clock import SECOND
-from wspipe_middlewares.rate_limit.gcra import NEVER
+from wspipe_middlewares.rate_limit.gcra import NEVER, Request
 from wspipe_middlewares.rate_limit.quota import ASK
 
 if TYPE_CHECKING:
@@ -27,19 +27,17 @@ if TYPE_CHECKING:
 HORIZON: Final = SECOND // 20
 """How long the tokens of one grant are meant to last, in nanoseconds."""
 
+_A_FEW: Final = 16
+"""How many tokens may be held where that is longer than to the horizon."""
+
+_MOMENT: Final = SECOND // 1000
+"""How long a token has to last to be held, where most do, in nanoseconds."""
+
 _SHORTEST: Final = SECOND // 100
 """How long a window has to be for tokens to be held, in nanoseconds."""
 
 REACH: Final = SECOND
 """How far ahead a busy process may draw, in nanoseconds."""
-
-
-class Request(NamedTuple):
-    """What a lease asks the store for: see `Store.take`."""
-
-    least: int
-    most: int
-    ahead: int
 
 
 class Run:
@@ -75,15 +73,17 @@ class Run:
         after = self.count - taken
         return max(opens - after * period // amount for opens, _, amount, period in self.windows)
 
-    def expire(self, now: int) -> int:
-        """Let go of the tokens whose windows have shut; tell how many."""
-        alive = min(
-            -((now - shuts) * amount // period) for _, shuts, amount, period in self.windows
+    def alive(self, now: int) -> int:
+        """Tell how many windows have not shut by some time."""
+        return max(
+            0,
+            min(-((now - shuts) * amount // period) for _, shuts, amount, period in self.windows),
         )
-        kept = max(0, alive) + (self.promised if now < self.promised_until else 0)
-        gone = max(0, self.count - kept)
-        self.count -= gone
-        return gone
+
+    def expire(self, now: int) -> None:
+        """Let go of the tokens whose windows have shut, but for those that are promised."""
+        kept = self.alive(now) + (self.promised if now < self.promised_until else 0)
+        self.count = min(self.count, kept)
 
     def spend(self, count: int) -> None:
         """Use tokens, from the first."""
@@ -92,11 +92,16 @@ class Run:
 
     def be_sure(self, now: int) -> None:
         """Note until when each of the tokens may be used, so that none need be looked at."""
-        if self.count and not self.promised and self.opens(self.count) <= now:
-            after = self.count - 1
-            self.sure_until = min(
-                shuts - -(-after * period // amount) for _, shuts, amount, period in self.windows
-            )
+        if not self.count or self.promised or self.opens(self.count) > now:
+            return
+        # Rather without the few that shut in a moment than never sure.
+        lasting = min(self.count, self.alive(now + _MOMENT))
+        if 2 * lasting >= self.count:
+            self.count = lasting
+        after = self.count - 1
+        self.sure_until = min(
+            shuts - -(-after * period // amount) for _, shuts, amount, period in self.windows
+        )
 
 
 class Lease:
@@ -116,12 +121,14 @@ class Lease:
         "debts",
         "largest",
         "limits",
-        "lost",
         "now",
+        "open_at",
         "patience",
         "received_at",
         "refused",
         "runs",
+        "share",
+        "tight",
         "used",
     )
 
@@ -132,11 +139,13 @@ class Lease:
         self.patience = patience
         self.runs: deque[Run] = deque()
         self.used = 0
-        self.lost = 0
-        self.appetite = 1
+        self.open_at = 0
+        self.tight = False
         self.debts: tuple[int, ...] = ()
         self.received_at = 0
         self.refused: tuple[int, int, int] = (NEVER, 0, 0)
+        self.share = min(map(_share, limits))
+        self.appetite = max(1, self.share // 8)
 
     def take(self, cost: int) -> int:
         """Take tokens: see `Quota.take`."""
@@ -164,18 +173,26 @@ class Lease:
     def request(self, cost: int) -> Request:
         """Say what to ask for, so that a message of that cost can pass.
 
-        How much depends on how the bucket is doing. Where it is more than half full, tokens that
-        are not used are soon regained, so the process takes what would last to the horizon. Else
-        it takes no more than it has lately used, doubled as long as it uses all of it. Where more
-        is drawn ahead than lasts to the horizon, each process takes less, in proportion: that comes
-        to the same share for all, which falls with the square root of their number.
+        As long as the bucket holds something, the process takes what lasts to the horizon, but no
+        more than a quarter of what is there: what it does not use, the bucket soon regains. Where
+        it is nearly empty, tokens are drawn ahead, no more than the process has lately used,
+        doubled as long as it uses all. Where more is drawn ahead than lasts to the horizon, each
+        process takes less, in proportion: that comes to the same share for all, which falls with
+        the square root of their number.
         """
         now = self.now()
         least = cost - self._held(now)
-        self.appetite = max(1, self.used if self.lost else max(self.appetite, 2 * self.used))
-        self.used = self.lost = 0
-        most = max(least, self._share(now)) if self.debts else least
-        return Request(least, most, self.patience if most == least else max(self.patience, REACH))
+        if now - self.open_at < HORIZON:
+            self.appetite = min(2 * max(self.appetite, self.used), self.largest)
+        else:
+            self.appetite = 1 + self.used * HORIZON // max(now - self.received_at, HORIZON)
+        self.used = 0
+        if not self.tight or now - self.received_at > REACH:
+            return Request(least, max(least, self.share), self.patience, sparing=True)
+        most = min(self.share, self.appetite)
+        if most <= least:
+            return Request(least, least, self.patience)
+        return Request(least, most, max(self.patience, REACH), share=self.share)
 
     def receive(self, grant: Grant, request: Request, sent: int) -> None:
         """Take what the store grants.
@@ -187,12 +204,19 @@ class Lease:
         """
         received = self.received_at = self.now()
         self.debts = grant.debts
+        self.tight = any(
+            debt * limit.amount * 8 > 7 * limit.burst * limit.period * SECOND
+            for limit, debt in zip(self.limits, grant.debts, strict=True)
+        )
         if grant.count:
             promised = request.least if grant.wait <= self.patience else 0
-            self.runs.append(Run(grant, self.limits, promised, sent, received))
+            run = Run(grant, self.limits, promised, sent, received)
+            self.runs.append(run)
+            self.open_at = max(received, run.opens(grant.count))
             return
         pause = max(grant.wait - request.ahead, HORIZON if request.most > request.least else 0)
         self.refused = request.least, received + pause, received + grant.wait
+        self.open_at = received + grant.wait
 
     def unused(self) -> tuple[int, object]:
         """Let go of the tokens of the last grant; tell how many there were, and its mark."""
@@ -207,27 +231,10 @@ class Lease:
         passed = self.now() - self.received_at
         return tuple(max(0, debt - passed) for debt in self.debts)
 
-    def _share(self, now: int) -> int:
-        shares: list[int] = []
-        passed = now - self.received_at
-        for limit, debt in zip(self.limits, self.debts, strict=True):
-            period = limit.period * SECOND
-            if (limit.burst - 1) * period < _SHORTEST * limit.amount:
-                return 1
-            owed = max(0, debt - passed) * limit.amount // period
-            share = HORIZON * limit.amount // period
-            # Who draws ahead too has drawn again since, so this is taken as it was.
-            ahead = debt * limit.amount // period - limit.burst
-            if ahead > share and passed < REACH:
-                share = share * share // ahead
-            spare = (limit.burst - owed) // 2
-            shares.append(min(share, spare if 2 * owed <= limit.burst else self.appetite))
-        return min(shares)
-
     def _held(self, now: int) -> int:
         held = 0
         for run in self.runs:
-            self.lost += run.expire(now)
+            run.expire(now)
             held += run.count
         while self.runs and not self.runs[0].count:
             self.runs.popleft()
@@ -258,3 +265,11 @@ class Lease:
             cost -= taken
             if not run.count:
                 self.runs.popleft()
+
+
+def _share(limit: Limit) -> int:
+    """Tell how many tokens a process may hold."""
+    period = limit.period * SECOND
+    if (limit.burst - 1) * period < _SHORTEST * limit.amount:
+        return 1
+    return max(HORIZON * limit.amount // period, min(limit.burst // 4, _A_FEW))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wspipe_middlewares.rate_limit.clock import SECOND, steady
-from wspipe_middlewares.rate_limit.gcra import NEVER, draw
+from wspipe_middlewares.rate_limit.gcra import NEVER, Request, draw
 from wspipe_middlewares.rate_limit.quota import ASK
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class CompoundBucket:
             max(0, full - time * each.scale)
             for each, full in zip(self.terms, self.full_at, strict=True)
         ]
-        granted, debts_after, wait = draw(self.terms, debts, cost, cost, self.patience)
+        granted, debts_after, wait = draw(self.terms, debts, Request(cost, cost, self.patience))
         if granted:
             self.full_at = [
                 time * each.scale + debt for each, debt in zip(self.terms, debts_after, strict=True)

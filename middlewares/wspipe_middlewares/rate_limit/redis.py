@@ -16,6 +16,7 @@ from wspipe_middlewares.rate_limit.store import Grant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wspipe_middlewares.rate_limit.gcra import Request
     from wspipe_middlewares.rate_limit.rate import Limit
 
 _MICROSECOND: Final = 1000
@@ -51,11 +52,10 @@ class RedisStore:
         self._waiting: list[_Call] = []
         self._sending: asyncio.Task[None] | None = None
 
-    async def take(
-        self, key: str, limits: Sequence[Limit], *, least: int, most: int, ahead: int
-    ) -> Grant:
+    async def take(self, key: str, limits: Sequence[Limit], request: Request) -> Grant:
         """Draw tokens: see `Store.take`."""
-        arguments = (least, most, ahead // _MICROSECOND, 0, 0)
+        least, most, ahead, sparing, share = request
+        arguments = (least, most, ahead // _MICROSECOND, int(sparing), share, 0, 0)
         terms = [limit.terms(_MICROSECONDS) for limit in limits]
         count, wait, mark, *debts = await self._call(key, arguments, terms)
         return Grant(
@@ -71,7 +71,7 @@ class RedisStore:
     async def put_back(self, key: str, limits: Sequence[Limit], *, count: int, mark: Any) -> None:
         """Take back tokens: see `Store.put_back`."""
         terms = [limit.terms(_MICROSECONDS) for limit in limits]
-        await self._call(key, (0, 0, 0, count, mark), terms)
+        await self._call(key, (0, 0, 0, 0, 0, count, mark), terms)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from wspipe_middlewares.rate_limit.breaker import Breaker
 from wspipe_middlewares.rate_limit.clock import SECOND
-from wspipe_middlewares.rate_limit.gcra import NEVER
+from wspipe_middlewares.rate_limit.gcra import NEVER, Request
 from wspipe_middlewares.rate_limit.lease import Lease
 from wspipe_middlewares.rate_limit.local import LocalStore
 from wspipe_middlewares.rate_limit.quota import ASK, Verdict
@@ -129,9 +129,7 @@ class SharedQuotas:
         request, sent = lease.request(cost), self._now()
         try:
             async with asyncio.timeout(self._timeout):
-                grant = await self.store.take(
-                    self.limiter.prefix + key, self._limits, **request._asdict()
-                )
+                grant = await self.store.take(self.limiter.prefix + key, self._limits, request)
         except asyncio.CancelledError:
             return False  # by `aclose`: whoever waits is not cancelled with it
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
@@ -152,7 +150,7 @@ class SharedQuotas:
     async def _probe(self) -> None:
         async with asyncio.timeout(max(_PROBE_PATIENCE, self._timeout)):
             await self.store.take(
-                f"{self.limiter.prefix}probe", self._limits, least=1, most=1, ahead=SECOND
+                f"{self.limiter.prefix}probe", self._limits, Request(1, 1, SECOND)
             )
 
     def _restored(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wspipe_middlewares.rate_limit.gcra import Request
     from wspipe_middlewares.rate_limit.rate import Limit
 
 
@@ -39,20 +40,13 @@ class Store(Protocol):
     It may have an `async aclose()`, which is called when the server shuts down.
     """
 
-    async def take(
-        self, key: str, limits: Sequence[Limit], *, least: int, most: int, ahead: int
-    ) -> Grant:
-        """Draw as many tokens as can be, up to `most`.
-
-        `wspipe_middlewares.rate_limit.draw` is the arithmetic.
+    async def take(self, key: str, limits: Sequence[Limit], request: Request) -> Grant:
+        """Draw as many tokens as can be; `wspipe_middlewares.rate_limit.draw` is the arithmetic.
 
         Args:
             key: Names the bucket, at most 200 ASCII characters.
             limits: The limits of the bucket, always the same for one key.
-            least: How many are needed, no more than any limit's burst; where there are fewer,
-                none are drawn.
-            most: How many are wanted.
-            ahead: Draw also tokens that may be used only in so many nanoseconds from now.
+            request: What is asked, `ahead` in nanoseconds.
         """
         ...
 

@@ -10,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from tests.limited import MemoryStore
-from wspipe_middlewares.rate_limit import Grant, Store
+from wspipe_middlewares.rate_limit import Grant, Request, Store
 from wspipe_middlewares.rate_limit.conformance import check_store
 from wspipe_middlewares.rate_limit.redis import RedisStore
 
@@ -58,43 +58,50 @@ async def test_the_store_on_redis_is_right(valkey_url: str) -> None:
 class Stingy(Right):
     """Grants all that is wanted, or nothing."""
 
-    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:  # noqa: ARG002
-        return self.take_now(key, limits, most, most, ahead)
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
+        return self.take_now(key, limits, request._replace(least=request.most))
 
 
 class Generous(Right):
     """Grants what is wanted, whatever there is."""
 
-    async def take(self, *_: Any, most: int, **__: Any) -> Grant:
-        return Grant(most, (most * 86400 * 10**9,), 0)
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:  # noqa: ARG002
+        return Grant(request.most, (request.most * 86400 * 10**9,), 0)
 
 
 class Partial(Right):
     """Grants less than is needed."""
 
-    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:  # noqa: ARG002
-        return self.take_now(key, limits, 1, most, ahead)
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
+        return self.take_now(key, limits, request._replace(least=1))
 
 
 class ShortSighted(Right):
     """Grants nothing ahead."""
 
-    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:  # noqa: ARG002
-        return self.take_now(key, limits, least, most, 0)
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
+        return self.take_now(key, limits, request._replace(ahead=0))
+
+
+class Greedy(Right):
+    """Leaves nothing to others."""
+
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
+        return self.take_now(key, limits, request._replace(sparing=False))
 
 
 class OneLimit(Right):
     """Looks at the first limit only."""
 
-    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:
-        return self.take_now(key, limits[:1], least, most, ahead)
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
+        return self.take_now(key, limits[:1], request)
 
 
 class OneKey(Right):
     """Has one bucket for all keys of a check."""
 
-    async def take(self, key: str, limits: Any, *, least: int, most: int, ahead: int) -> Grant:
-        return self.take_now(key[:10], limits, least, most, ahead)
+    async def take(self, key: str, limits: Any, request: Request) -> Grant:
+        return self.take_now(key[:10], limits, request)
 
 
 class Forgiving(Right):
@@ -116,18 +123,18 @@ class Unforgiving(Right):
 class Racing(Right):
     """Reads in one step and writes in another."""
 
-    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
         before = dict(self.buckets)
         await checkpoint()
         self.buckets = before
-        return self.take_now(key, limits, least, most, ahead)
+        return self.take_now(key, limits, request)
 
 
 class Timeless(Right):
     """Does not say when to come back."""
 
-    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:
-        return replace(self.take_now(key, limits, least, most, ahead), wait=0)
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
+        return replace(self.take_now(key, limits, request), wait=0)
 
 
 class Slow(Right):
@@ -153,6 +160,7 @@ class Fast(Right):
         (Generous, "tokens where 6 are left and 100 are wanted: 100, which should be 6"),
         (Partial, "tokens where 3 are left and 4 are needed: 3, which should be 0"),
         (ShortSighted, "tokens of now and of the next two days: 10, which should be 12"),
+        (Greedy, "at most a quarter of it: 10, which should be 2"),
         (OneLimit, "tokens of a bucket of 10 and one of 3: 10, which should be 3"),
         (OneKey, "tokens of another key: 0, which should be 10"),
         (Forgiving, "tokens after an old grant was to be taken back: 1, which should be 0"),

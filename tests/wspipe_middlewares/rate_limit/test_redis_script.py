@@ -11,7 +11,7 @@ from redis import Redis
 
 from wspipe import ImproperlyConfiguredException
 from wspipe_middlewares.rate_limit.clock import SECOND
-from wspipe_middlewares.rate_limit.gcra import draw
+from wspipe_middlewares.rate_limit.gcra import Request, draw
 from wspipe_middlewares.rate_limit.rate import Limit
 from wspipe_middlewares.rate_limit.redis import _SCRIPT, check_size
 
@@ -52,11 +52,13 @@ class Bucket:
         self.written = (0,) * len(limits)
         redis.delete(key)
 
-    def take(self, least: int, most: int, ahead: int) -> tuple[int, int]:
+    def take(self, request: Request) -> tuple[int, int]:
         """Draw from both; tell what was granted, and the wait."""
         debts = self.debts()
-        self.granted, wait, self.mark, *replied = self._run(least, most, ahead, 0, 0)
-        expected = draw(self.terms, debts, least, most, ahead)
+        self.granted, wait, self.mark, *replied = self._run(
+            *request[:3], int(request.sparing), request.share, 0, 0
+        )
+        expected = draw(self.terms, debts, request)
         assert (self.granted, tuple(replied), wait) == expected
         if self.granted:
             self.written, self.written_at = expected.debts, self.now
@@ -65,7 +67,7 @@ class Bucket:
     def put_back(self, count: int, mark: int) -> None:
         """Put back into both."""
         debts, mark_before = self.debts(), self.mark
-        _, _, self.mark, *replied = self._run(0, 0, 0, count, mark)
+        _, _, self.mark, *replied = self._run(0, 0, 0, 0, 0, count, mark)
         if mark == mark_before and count:
             assert self.mark > mark
             debts = tuple(
@@ -107,7 +109,8 @@ limits = st.lists(
 elapsed = st.integers(-5, 5) | st.integers(-(10**9), 10**9) | st.sampled_from([0, 50_000, 10**6])
 aheads = st.integers(0, 3) | st.integers(0, 3600 * MICROSECONDS) | st.just(MICROSECONDS)
 fractions = st.floats(0, 1)
-takes = st.tuples(elapsed, st.just("take"), fractions, fractions, aheads)
+shares = st.just(0) | st.integers(1, 50)
+takes = st.tuples(elapsed, st.just("take"), fractions, fractions, aheads, st.booleans(), shares)
 returns = st.tuples(elapsed, st.just("put back"), fractions, st.sampled_from([0, 0, 0, -1, 1]))
 
 
@@ -124,7 +127,7 @@ def test_the_script_calculates_as_draw_does(
         bucket.now += passed
         if what == "take":
             least = 1 + round(some * (largest - 1))
-            bucket.take(least, least + round(more[0] * 2 * largest), more[1])
+            bucket.take(Request(least, least + round(more[0] * 2 * largest), *more[1:]))
         else:
             bucket.put_back(round(some * bucket.granted), bucket.mark + more[0])
 
@@ -137,29 +140,29 @@ def test_the_scripts_are_what_they_seem() -> None:
 
 def test_only_the_last_grant_can_be_put_back(redis: Redis) -> None:
     bucket = Bucket(redis, [Limit(1, 60, 10)])
-    bucket.take(1, 4, 0)
+    bucket.take(Request(1, 4))
     first = bucket.mark
-    bucket.take(1, 4, 0)
+    bucket.take(Request(1, 4))
     bucket.put_back(4, first)
     bucket.put_back(4, bucket.mark)
     assert bucket.debts() == (4 * 60 * MICROSECONDS,)
-    assert bucket.take(1, 10, 0)[0] == 6
+    assert bucket.take(Request(1, 10))[0] == 6
 
 
 def test_a_clock_that_went_back_blocks_nobody(redis: Redis) -> None:
     bucket = Bucket(redis, [Limit(1, 1, 2)])
-    assert bucket.take(1, 2, 0) == (2, 0)
+    assert bucket.take(Request(1, 2)) == (2, 0)
     bucket.now -= 3600 * MICROSECONDS
-    assert bucket.take(1, 1, 0) == (0, MICROSECONDS)
+    assert bucket.take(Request(1, 1)) == (0, MICROSECONDS)
     bucket.now += MICROSECONDS
-    assert bucket.take(1, 1, 0) == (1, 0)
+    assert bucket.take(Request(1, 1)) == (1, 0)
 
 
 @pytest.mark.parametrize("period", [1, 1000, 86400 * 10_000])
 def test_a_bucket_is_kept_until_it_is_full(redis: Redis, period: int) -> None:
     bucket = Bucket(redis, [Limit(1, period, 1)])
     bucket.script = EXPIRING
-    bucket.take(1, 1, 0)
+    bucket.take(Request(1, 1))
     left: Any = redis.pttl(bucket.key)
     assert (period - 1) * 1000 < left <= period * 1000 + 1
 
@@ -183,7 +186,8 @@ def test_the_largest_limits_are_exact_and_larger_ones_are_refused(
     with pytest.raises(ImproperlyConfiguredException, match="is too large for a shared store"):
         check_size([Limit(amount, period, largest.burst + 1)], patience * SECOND)
     bucket = Bucket(redis, [largest])
-    for passed, _, some, more, ahead in steps:
+    for passed, _, some, more, ahead, *rest in steps:
         bucket.now += passed
         least = 1 + round(some * (largest.burst - 1))
-        bucket.take(least, least + round(more * largest.burst), min(ahead, farthest))
+        most = least + round(more * largest.burst)
+        bucket.take(Request(least, most, min(ahead, farthest), *rest))

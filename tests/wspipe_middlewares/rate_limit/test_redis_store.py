@@ -11,6 +11,7 @@ import pytest
 
 from wspipe_middlewares import RateLimit
 from wspipe_middlewares.rate_limit.clock import SECOND
+from wspipe_middlewares.rate_limit.gcra import Request
 from wspipe_middlewares.rate_limit.rate import Limit, parse
 from wspipe_middlewares.rate_limit.redis import RedisStore
 
@@ -53,9 +54,7 @@ async def test_connections_together_get_no_more_than_the_bucket_gives(server: An
     stores = [RedisStore(server.url) for _ in range(8)]
 
     async def draw_often(store: RedisStore) -> int:
-        grants = [
-            await store.take("one", [limit], least=1, most=1 + i % 3, ahead=0) for i in range(40)
-        ]
+        grants = [await store.take("one", [limit], Request(1, 1 + i % 3)) for i in range(40)]
         return sum(grant.count for grant in grants)
 
     began = time.monotonic()
@@ -68,10 +67,10 @@ async def test_connections_together_get_no_more_than_the_bucket_gives(server: An
 async def test_what_is_asked_at_the_same_time_travels_together(
     server: Any, store: RedisStore
 ) -> None:
-    await store.take("first", LIMITS, least=1, most=1, ahead=0)
+    await store.take("first", LIMITS, Request(1, 1))
     packets = server.call("INFO", "stats")["total_reads_processed"]
     grants = await asyncio.gather(
-        *(store.take(f"key-{i}", LIMITS, least=1, most=i, ahead=0) for i in range(1, 201))
+        *(store.take(f"key-{i}", LIMITS, Request(1, i)) for i in range(1, 201))
     )
     assert [grant.count for grant in grants] == [min(i, 5) for i in range(1, 201)]
     assert server.calls_of("evalsha") == 1 + 200
@@ -84,7 +83,7 @@ async def test_a_script_that_is_unknown_is_sent_and_then_known(
     for evals in (10, 20):
         for _ in range(2):
             grants = await asyncio.gather(
-                *(store.take(f"key-{i}", LIMITS, least=1, most=1, ahead=0) for i in range(10))
+                *(store.take(f"key-{i}", LIMITS, Request(1, 1)) for i in range(10))
             )
             assert [grant.count for grant in grants] == [1] * 10
             assert server.calls_of("eval") == evals
@@ -93,22 +92,22 @@ async def test_a_script_that_is_unknown_is_sent_and_then_known(
 
 async def test_what_was_not_used_goes_back(store: RedisStore) -> None:
     limits = [Limit(1, 3600, 5)]
-    grant = await store.take("bucket", limits, least=1, most=5, ahead=0)
+    grant = await store.take("bucket", limits, Request(1, 5))
     assert grant.count == 5
     assert grant.debts == (5 * 3600 * SECOND,)
-    empty = await store.take("bucket", limits, least=1, most=1, ahead=0)
+    empty = await store.take("bucket", limits, Request(1, 1))
     assert empty.count == 0
     assert 3590 * SECOND < empty.wait <= 3600 * SECOND
     await store.put_back("bucket", limits, count=3, mark=grant.mark)
     await store.put_back("bucket", limits, count=3, mark=grant.mark)
-    again = await store.take("bucket", limits, least=1, most=5, ahead=0)
+    again = await store.take("bucket", limits, Request(1, 5))
     assert again.count == 3
 
 
 async def test_a_bucket_that_is_full_again_leaves_nothing(
     server: Any, store: RedisStore, until: Any
 ) -> None:
-    await store.take("bucket", [Limit(20, 1, 2)], least=1, most=2, ahead=0)
+    await store.take("bucket", [Limit(20, 1, 2)], Request(1, 2))
     assert 0 < server.call("PTTL", "bucket") <= 101
     await until(lambda: not server.buckets())
 
@@ -116,6 +115,6 @@ async def test_a_bucket_that_is_full_again_leaves_nothing(
 async def test_closing_one_that_was_never_used_or_twice_does_nothing(valkey_url: str) -> None:
     store = RedisStore(valkey_url)
     await store.aclose()
-    await store.take("key", parse("1/second"), least=1, most=1, ahead=0)
+    await store.take("key", parse("1/second"), Request(1, 1))
     await store.aclose()
     await store.aclose()

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wspipe_middlewares import RateLimit
+from wspipe_middlewares.rate_limit.gcra import Request
 from wspipe_middlewares.rate_limit.rate import Limit
 from wspipe_middlewares.rate_limit.redis import RedisStore
 from wspipe_middlewares.rate_limit.redis_url import ServerAddress
@@ -72,7 +73,7 @@ async def test_a_cluster_takes_what_many_ask_at_the_same_time(
     store = RedisStore(f"redis+cluster://127.0.0.1:{cluster[0].port}")
     for _ in range(2):
         grants = await asyncio.gather(
-            *(store.take(f"{i}", [Limit(1, 60, 5)], least=1, most=1, ahead=0) for i in range(250))
+            *(store.take(f"{i}", [Limit(1, 60, 5)], Request(1, 1)) for i in range(250))
         )
         assert [grant.count for grant in grants] == [1] * 250
     assert max(len(each.call("CLIENT LIST", "TYPE", "NORMAL")) for each in cluster) < 10
@@ -122,7 +123,7 @@ async def test_sentinels_are_let_go(server: Any, sentinel_of: Any, until: Any) -
         return len(sentinel.call("CLIENT LIST", "TYPE", "NORMAL"))
 
     before = connected()
-    await store.take("bucket", [Limit(1, 1, 1)], least=1, most=1, ahead=0)
+    await store.take("bucket", [Limit(1, 1, 1)], Request(1, 1))
     assert connected() > before
     await store.aclose()
     await until(lambda: connected() == before, 2)

@@ -14,7 +14,7 @@ from tests.limited import MemoryStore
 from wspipe import ImproperlyConfiguredException, WebSocket, WebSocketDisconnect, websocket_app
 from wspipe.testing import connect
 from wspipe_middlewares import RateLimit, names
-from wspipe_middlewares.rate_limit import Grant, breaker
+from wspipe_middlewares.rate_limit import Grant, Request, breaker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,12 +41,12 @@ class Moody(MemoryStore):
         self.answers.set()
         self.error: Exception | None = None
 
-    async def take(self, key: Any, limits: Any, *, least: int, most: int, ahead: int) -> Grant:
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
         self.asked += 1
         if self.error is not None:
             raise self.error
         await self.answers.wait()
-        return self.take_now(key, limits, least, most, ahead)
+        return self.take_now(key, limits, request)
 
     async def put_back(self, key: Any, limits: Any, *, count: int, mark: Any) -> None:
         if self.error is not None:
