@@ -6,7 +6,7 @@ A `type: ignore` marks what they must refuse; it is an error itself where they d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 from wspipe import (
     ASGIApp,
@@ -22,13 +22,18 @@ from wspipe import (
     StateValidation,
     WebSocket,
     WebSocketDisconnect,
+    message_size,
     on_receive,
     on_send,
     select,
     websocket_app,
 )
 from wspipe.testing import connect
-from wspipe_middlewares import Logging
+from wspipe_middlewares import Logging, RateLimit
+from wspipe_middlewares.rate_limit import Exceeded, Grant, Limit, Request, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass
@@ -139,6 +144,40 @@ async def use(socket: WebSocket) -> None:
     await socket.close(4000, by=passing)
     assert_type(socket.traffic.messages_received, int)
     assert_type(socket.close_code, int | None)
+
+
+# Rate limits.
+
+
+def slow_down(exceeded: Exceeded) -> None:
+    assert_type(exceeded.retry_after, float)
+
+
+async def answer(exceeded: Exceeded) -> Event | None:
+    await exceeded.send({"type": "websocket.send", "text": exceeded.limit})
+    return exceeded.event
+
+
+def weight(event: Event, connection: ASGIConnection) -> int:
+    return message_size(event)
+
+
+class OwnStore:
+    async def take(self, key: str, limits: Sequence[Limit], request: Request) -> Grant:
+        terms = [limit.terms(1_000_000_000) for limit in limits]
+        drawn = draw(terms, [0] * len(terms), request)
+        return Grant(drawn.granted, drawn.debts, drawn.wait)
+
+    async def put_back(
+        self, key: str, limits: Sequence[Limit], *, count: int, mark: object
+    ) -> None: ...
+
+
+limited = RateLimit("20/second", on_limit=slow_down) | RateLimit("9/minute; 1/second", (9, 1))
+limited |= RateLimit("1_000/second", cost=weight, key=lambda connection: connection.id)
+limited |= RateLimit("5/day", cost="connections", on_limit=answer, store=OwnStore())
+RateLimit("5/day", on_limit="ignore")  # type: ignore[arg-type] # pyright: ignore
+RateLimit("5/day", store=object())  # type: ignore[arg-type] # pyright: ignore
 
 
 # Applications.
