@@ -213,14 +213,13 @@ def test_a_cost_may_take_the_rest_of_one_grant_and_some_of_the_next() -> None:
     assert lease.take(14) == 0
 
 
-@pytest.mark.parametrize("processes", [2, 4, 16])
+@pytest.mark.parametrize("processes", [2, 4, 16, 100])
 def test_processes_that_want_all_get_the_same(processes: int) -> None:
     clock = FakeClock()
     store = MemoryStore(clock.now)
-    fleet = [
-        Process(store, clock, parse("10000/second", 1000), 5 * SECOND) for _ in range(processes)
-    ]
-    ready = [i * MS for i in range(processes)]
+    limits = parse("10000/second", 1000)
+    fleet = [Process(store, clock, limits, 5 * SECOND) for _ in range(processes)]
+    ready = [i * MS // 10 for i in range(processes)]
     passed = [0] * processes
     while (time := min(ready)) < 8 * SECOND:
         clock.time = time
@@ -232,6 +231,18 @@ def test_processes_that_want_all_get_the_same(processes: int) -> None:
     assert all(0.8 * mean <= each <= 1.2 * mean for each in passed), passed
     assert sum(passed) >= 0.97 * 60_000
     assert sum(passed) / sum(each.asked for each in fleet) > 20
+
+
+@pytest.mark.parametrize("processes", [4, 100])
+def test_processes_that_want_half_get_it_at_once(processes: int) -> None:
+    random, clock = Random(1), FakeClock()  # noqa: S311 - a test
+    store = MemoryStore(clock.now)
+    fleet = [Process(store, clock, parse("1000/second"), 5 * SECOND) for _ in range(processes)]
+    late = 0
+    for _ in range(5000):
+        clock.time += random.randint(0, 4 * MS)
+        late += fleet[random.randrange(processes)].take(1) > 0
+    assert late <= 0.05 * 5000
 
 
 def test_no_more_is_held_than_a_quarter_of_the_burst() -> None:
