@@ -54,9 +54,9 @@ class Proxies:
         Raises:
             ImproperlyConfiguredException: Something else was given.
         """
-        if isinstance(proxies, str):
+        if not isinstance(proxies, tuple | list):
             raise ImproperlyConfiguredException(
-                detail=f"proxies is a sequence, such as [{proxies!r}], not {proxies!r}"
+                detail=f"proxies={proxies!r} must be a tuple, such as ('10.0.0.0/8',)"
             )
         known: _Header | None = next((name for name in _HEADERS if name == header), None)
         if known is None:

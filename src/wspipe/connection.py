@@ -180,6 +180,11 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
         return self.ending.by
 
     @property
+    def evicted(self) -> bool:
+        """Whether `close(by=...)` took the connection from the application."""
+        return self.ending.eviction is not None
+
+    @property
     def exit_stack(self) -> ExitStack:
         """What to run at the end of the connection, last in first out."""
         if self._exit_stack is None:

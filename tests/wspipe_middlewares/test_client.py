@@ -45,7 +45,7 @@ def test_ipv4_mapped_networks_are_those_of_ipv4() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("10.0.0.1", "is a sequence, such as ['10.0.0.1'], not '10.0.0.1'"),
+        ("10.0.0.1", "proxies='10.0.0.1' must be a tuple"),
         (["localhost"], "not 'localhost'"),
         (["*"], "not '*'"),
         ([""], "not ''"),
@@ -53,7 +53,7 @@ def test_ipv4_mapped_networks_are_those_of_ipv4() -> None:
         (["10.0.0.1:80"], "not '10.0.0.1:80'"),
         (["10.0.0.0/33"], "not '10.0.0.0/33'"),
         ([5], "not 5"),
-        (b"10.0.0.1", "not 49"),
+        (b"10.0.0.1", "must be a tuple"),
         (["10.0.0.1/8"], "'10.0.0.0/8', not '10.0.0.1/8'"),
         (["fd00::1/8"], "'fd00::/8', not 'fd00::1/8'"),
         (["::ffff:10.0.0.1/104"], "'10.0.0.0/8', not '::ffff:10.0.0.1/104'"),

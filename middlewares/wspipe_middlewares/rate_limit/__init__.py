@@ -10,6 +10,7 @@ from wspipe_middlewares.rate_limit.clock import SYSTEM, Clock
 from wspipe_middlewares.rate_limit.connection import LimitedConnection
 from wspipe_middlewares.rate_limit.exceeded import Exceeded, RateLimitExceeded
 from wspipe_middlewares.rate_limit.gcra import Draw, Request, draw
+from wspipe_middlewares.rate_limit.limiter import name_of
 from wspipe_middlewares.rate_limit.options import limiter_of
 from wspipe_middlewares.rate_limit.rate import Limit, Terms
 from wspipe_middlewares.rate_limit.store import Grant, Store
@@ -42,7 +43,8 @@ class RateLimit(Composable):
 
     Each key has a bucket of tokens. What comes takes its cost from the bucket, and time puts the
     tokens back. So in any time `w` no more passes than `burst + rate * w`, and a client that stays
-    below the rate never notices.
+    below the rate never notices. With a shared store that is so at the store: what it grants
+    travels, some of it faster than other.
 
     Nothing is reordered. A message whose receiver is cancelled while it waits is what the next
     receive gives.
@@ -67,10 +69,11 @@ class RateLimit(Composable):
         on_limit: What happens at the limit. `delay` reads no more until the message may pass, and
             closes where that is longer than `max_delay`; `close` closes with 1008; `drop` discards
             the message; `raise` raises `RateLimitExceeded` from the handler's receive; a function
-            of an `Exceeded`, sync or async, may answer, and gives the event to pass on or `None`.
+            of an `Exceeded`, sync or async, may answer, and gives the event to pass on or `None`;
+            where the receiver gives up meanwhile, it is asked again.
             For connections it is `delay`, `close` or a function, and who may not come in is denied
             with status 429 and `retry-after`.
-        max_delay: Seconds that a message may be delayed.
+        max_delay: Seconds that `delay` may take.
         name: Tells limits apart that have the same rate, in metrics, and in a shared store, where
             those that differ by a lambda only need one each. By default it is the rate.
         proxies: Addresses and networks of proxies that are believed about the client's address;
@@ -85,7 +88,7 @@ class RateLimit(Composable):
         on_store_error: What happens while it does not answer: `local`, each process limits by
             itself; `allow`, everything passes; `deny`, everything is over the limit.
         store_timeout: Seconds that a message waits for it.
-        clock: Tells the time; for tests.
+        clock: Tells the time; for tests without a shared store, whose time is its own.
         meter_provider: By default the global one.
 
     Raises:
@@ -121,7 +124,8 @@ class RateLimit(Composable):
             for option in fields(self)[1:]
             if option.repr and (value := getattr(self, option.name)) != option.default
         )
-        return f"RateLimit({', '.join((repr(self.rate), *options))})"
+        store = [] if self.store is None else [f"store=<{name_of(self.store)}>"]
+        return f"RateLimit({', '.join((repr(self.rate), *options, *store))})"
 
     def __call__(
         self, connection: ASGIConnection, receive: Receive, send: Send
@@ -139,7 +143,7 @@ class RateLimit(Composable):
             ConnectionRejected: The connection is over the limit.
         """
         if self.cost == "connections":
-            await LimitedConnection(connection, self._limiter, connection.wire.send, self).admit()
+            await LimitedConnection(connection, self._limiter, connection.send, self).admit()
 
     @property
     def owns_resources(self) -> bool:

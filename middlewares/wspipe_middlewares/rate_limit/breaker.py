@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from math import inf
 from random import uniform
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from wspipe_middlewares.outcome import text_of, type_of
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 _FAILURES_TO_OPEN: Final = 3
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
+
+# One that opens again so soon goes on with the pause that it had.
+_HEALTHY: Final = 10.0
 
 _logger = logging.getLogger("wspipe")
 
@@ -48,6 +53,9 @@ class Breaker:
         self._closed = closed
         self._count = count
         self._failures = 0
+        self._pause = _FIRST_PAUSE
+        self._closed_at = -inf
+        self._stopped = False
         self._probing: asyncio.Task[None] | None = None
 
     def succeeded(self) -> None:
@@ -63,36 +71,45 @@ class Breaker:
 
     def trip(self, error: Exception) -> None:
         """Open, unless it is open."""
-        if self.is_open:
+        if self.is_open or self._stopped:
             return
         self.is_open = True
         _logger.warning(
-            "the rate limit's store at %s is out of order (%s: %s); until it answers, %s",
+            "the rate limit's store %s is out of order (%s: %s); until it answers, %s",
             self._store,
             type_of(error),
-            text_of(error),
+            text_of(error) or "no answer in time",
             self._meanwhile,
         )
         self._probing = asyncio.create_task(self._probe_until_it_answers())
 
     async def stop(self) -> None:
-        """Stop probing."""
+        """Stop probing, for good."""
+        self._stopped = True
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])
 
     async def _probe_until_it_answers(self) -> None:
-        pause = _FIRST_PAUSE
+        if monotonic() - self._closed_at > _HEALTHY:
+            self._pause = _FIRST_PAUSE
         while True:
-            await asyncio.sleep(uniform(0.5, 1) * pause)  # noqa: S311 - so that not all come at once
+            # Not all processes at the same moment.
+            await asyncio.sleep(uniform(0.5, 1) * self._pause)  # noqa: S311 - no secret
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             try:
                 await self._probe()
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if self._stopped or (task is not None and task.cancelling()):
+                    raise
+                self._count(TimeoutError(f"the store was cancelled: {error}"))
             except Exception as error:  # noqa: BLE001 - a store may fail in any way
                 self._count(error)
-                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 break
         self.is_open = False
         self._failures = 0
+        self._closed_at = monotonic()
         self._closed()
-        _logger.warning("the rate limit's store at %s answers again", self._store)
+        _logger.warning("the rate limit's store %s answers again", self._store)

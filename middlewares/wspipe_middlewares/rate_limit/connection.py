@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from bisect import insort
 from contextlib import contextmanager
 from math import ceil, inf
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from wspipe_middlewares.rate_limit.limiter import Limiter
     from wspipe_middlewares.rate_limit.quota import Quota
 
+_LATE: Final = SECOND // 20
+"""How late a message may take what was put aside for it, in nanoseconds."""
+
 _UNKNOWN: Final = Verdict(ASK)
 _UNLIMITED: Final = Verdict(0)
 
@@ -35,7 +39,18 @@ class LimitedConnection:
         by: The middleware, which closes or rejects.
     """
 
-    __slots__ = ("by", "connection", "kept", "key", "limiter", "quota", "send", "source")
+    __slots__ = (
+        "arrived",
+        "by",
+        "connection",
+        "kept",
+        "key",
+        "left",
+        "limiter",
+        "quota",
+        "send",
+        "source",
+    )
 
     def __init__(
         self, connection: ASGIConnection, limiter: Limiter, send: Send, by: object
@@ -47,7 +62,9 @@ class LimitedConnection:
         self.source = limiter.source()
         self.quota: Quota = _UNKNOWN
         self.key: str | None = None
-        self.kept: list[tuple[Event, int | None]] = []
+        self.kept: list[tuple[int, Event, int, int | None]] = []
+        self.arrived = 0
+        self.left = False
         if self.source.holds:
             connection.exit_stack.push_async_callback(self.leave)
 
@@ -69,8 +86,10 @@ class LimitedConnection:
                     if not wait:
                         decisions.admitted += 1
                         return event
-                    passed = await self._settle(event, cost, wait)
-                if passed is not None:
+                    self.arrived += 1
+                    passed = await self._settle(self.arrived, event, cost, wait)
+                # Where a middleware has closed meanwhile, the disconnect is next.
+                if passed is not None and not connection.evicted:
                     return passed
 
         return receive_within_limit
@@ -88,38 +107,51 @@ class LimitedConnection:
         elif wait <= self.limiter.patience:
             self.limiter.decisions.note("delayed", self.connection)
             await self.limiter.clock.sleep(wait)
-        elif await self._let_function_decide(exceeded := self._exceeded(event, wait)) is None:
-            self.limiter.decisions.note("rejected", self.connection)
+        else:
+            await self._let_in(self._exceeded(event, wait))
+
+    async def _let_in(self, exceeded: Exceeded) -> None:
+        decisions, connection = self.limiter.decisions, self.connection
+        try:
+            passed = await self._let_function_decide(exceeded)
+        except ConnectionRejected:
+            decisions.note("rejected", connection)
+            raise
+        if passed is None:
+            decisions.note("rejected", connection)
             raise _rejection(exceeded)
+        decisions.note("handled", connection)
 
     async def leave(self) -> None:
         """Give back what is held for the connection."""
+        self.left = True
         if self.key is not None:
-            self.quota = _UNLIMITED
             await self.source.leave(self.key)
 
-    async def _go_on(self, event: Event, due: int | None) -> Event | None:
+    async def _go_on(self, number: int, event: Event, cost: int, due: int | None) -> Event | None:
         """Take up a message whose receiver gave up before it was decided on, or due."""
-        if due is not None:
-            return await self._delay(event, due)
-        cost_of = self.limiter.cost_of
-        cost = 1 if cost_of is None else cost_of(event, self.connection)
-        return await self._settle(event, cost, self.quota.take(cost))
+        if due is not None and self.limiter.clock.now() - due < _LATE:
+            return await self._delay(number, event, cost, due)
+        # What it took so long ago has come back to the bucket since.
+        return await self._settle(number, event, cost, self.quota.take(cost))
 
-    async def _settle(self, event: Event, cost: int, wait: int) -> Event | None:
+    async def _settle(self, number: int, event: Event, cost: int, wait: int) -> Event | None:
         """Decide on a message that may not pass at once; give what passes."""
         if wait == ASK:
-            with self._keeping(event):
+            with self._keeping(number, event, cost):
                 wait = await self._ask(cost)
         if not wait:
             self.limiter.decisions.admitted += 1
             return event
         if wait <= self.limiter.patience:
             self.limiter.decisions.note("delayed", self.connection)
-            return await self._delay(event, self.limiter.clock.now() + wait)
-        return await self._refuse(self._exceeded(event, wait))
+            return await self._delay(number, event, cost, self.limiter.clock.now() + wait)
+        with self._keeping(number, event, cost):
+            return await self._refuse(self._exceeded(event, wait))
 
     async def _ask(self, cost: int) -> int:
+        if self.left:
+            return 0
         if self.key is None:
             key = self.limiter.key_of(self.connection)
             if key is None:
@@ -133,12 +165,11 @@ class LimitedConnection:
         self.quota, wait = await self.source.ask(self.key, cost)
         return wait
 
-    async def _delay(self, event: Event, due: int) -> Event | None:
+    async def _delay(self, number: int, event: Event, cost: int, due: int) -> Event:
         clock = self.limiter.clock
-        with self._keeping(event, due):
+        with self._keeping(number, event, cost, due):
             await clock.sleep(max(0, due - clock.now()))
-        # Where a middleware closed meanwhile, the disconnect is next.
-        return None if self.connection.wire.evicted else event
+        return event
 
     async def _refuse(self, exceeded: Exceeded) -> Event | None:
         decisions, connection = self.limiter.decisions, self.connection
@@ -152,8 +183,7 @@ class LimitedConnection:
                 decisions.note("closed", connection)
                 await connection.close(1008, str(exceeded), by=self.by)
             case _:
-                with self._keeping(exceeded.event):
-                    passed = await self._let_function_decide(exceeded)
+                passed = await self._let_function_decide(exceeded)
                 decisions.note("handled", connection)
                 return passed
         return None
@@ -176,6 +206,7 @@ class LimitedConnection:
         return Exceeded(
             self.connection,
             event,
+            self.limiter.name,
             self.limiter.text,
             self.key or "",
             inf if wait == NEVER else wait / SECOND,
@@ -183,13 +214,15 @@ class LimitedConnection:
         )
 
     @contextmanager
-    def _keeping(self, event: Event, due: int | None = None) -> Generator[None]:
+    def _keeping(
+        self, number: int, event: Event, cost: int, due: int | None = None
+    ) -> Generator[None]:
         """Keep a message for the next receive, should this one be cancelled."""
         try:
             yield
         except BaseException as error:
             if not isinstance(error, Exception):
-                self.kept.append((event, due))
+                insort(self.kept, (number, event, cost, due))
             raise
 
 

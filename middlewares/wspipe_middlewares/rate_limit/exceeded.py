@@ -19,14 +19,17 @@ class Exceeded:
     Args:
         connection: The connection.
         event: The message, or the `websocket.connect` event.
-        limit: The limit, as it is configured.
+        name: The name of the `RateLimit`.
+        limit: Its limits, as they are configured.
         key: Whose tokens are counted.
         retry_after: Seconds until it could pass; infinite where it is larger than any burst.
-        send: Takes an event towards the client; it passes only what is before `RateLimit`.
+        send: Takes an event towards the client; it passes only what is before `RateLimit`. At a
+            handshake nothing can be sent yet.
     """
 
     connection: ASGIConnection
     event: Event
+    name: str
     limit: str
     key: str
     retry_after: float
@@ -43,10 +46,18 @@ class RateLimitExceeded(WebSocketException):
 
     Args:
         exceeded: What was exceeded, by what.
+
+    Attributes:
+        exceeded: All of it.
+        event: The message.
+        limit: The limits, as they are configured.
+        key: Whose tokens are counted.
+        retry_after: Seconds until it could pass; infinite where it is larger than any burst.
     """
 
     def __init__(self, exceeded: Exceeded) -> None:
         super().__init__(detail=str(exceeded), code=1008)
+        self.exceeded = exceeded
         self.event = exceeded.event
         self.limit = exceeded.limit
         self.key = exceeded.key

@@ -55,9 +55,11 @@ def key_function(key: Key, proxies: Proxies, ipv6_prefix: int) -> KeyFunction:
 
 def stored(key: str) -> str:
     """Give a key as a store gets it: short, and of plain characters."""
-    if len(key) <= _LONGEST and key.isascii() and key.isprintable() and " " not in key:
+    plain = key.isascii() and key.isprintable() and " " not in key
+    if plain and len(key) <= _LONGEST and not key.startswith("#"):
         return key
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    # No other key looks like this, so that nobody can take the place of another.
+    return f"#{blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
 def _identity(user: object) -> str | None:

@@ -1,12 +1,4 @@
-"""A lease: tokens of a shared bucket that this process may use without asking again.
-
-Each token has a window. It opens when the bucket would have let the token out, and shuts when the
-bucket begins to regain it. So whatever is held is owed to the bucket meanwhile, and over all
-processes and in any window of time no more is used than one bucket would have given.
-
-The tokens that a message waits for are promised to it. They are used when they arrive, however long
-that took, as they would be without leases.
-"""
+"""A lease: tokens of a shared bucket that this process may use without asking again."""
 
 from __future__ import annotations
 
@@ -16,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from wspipe_middlewares.rate_limit.clock import SECOND
 from wspipe_middlewares.rate_limit.gcra import NEVER, Request
 from wspipe_middlewares.rate_limit.quota import ASK
+from wspipe_middlewares.rate_limit.run import HORIZON, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,84 +17,14 @@ if TYPE_CHECKING:
     from wspipe_middlewares.rate_limit.rate import Limit
     from wspipe_middlewares.rate_limit.store import Grant
 
-HORIZON: Final = SECOND // 20
-"""How long the tokens of one grant are meant to last, in nanoseconds."""
-
 _A_FEW: Final = 16
-"""How many tokens may be held where that is longer than to the horizon."""
-
-_MOMENT: Final = SECOND // 1000
-"""How long a token has to last to be held, where most do, in nanoseconds."""
+"""How many tokens may be held that last longer than to the horizon, but no longer than a second."""
 
 _SHORTEST: Final = SECOND // 100
 """How long a window has to be for tokens to be held, in nanoseconds."""
 
 REACH: Final = SECOND
 """How far ahead a busy process may draw, in nanoseconds."""
-
-
-class Run:
-    """Tokens of one grant.
-
-    The window of the last one is from `opens` to `shuts`; each token before it is one interval
-    earlier. There is one pair for each limit.
-    """
-
-    __slots__ = ("count", "mark", "promised", "promised_until", "sure_until", "windows")
-
-    def __init__(
-        self, grant: Grant, limits: Sequence[Limit], promised: int, sent: int, received: int
-    ) -> None:
-        # The store's clock read something between the two; each bound takes the safe one.
-        self.windows = [
-            (
-                received + debt + (-limit.burst * limit.period * SECOND // limit.amount),
-                sent + debt - limit.period * SECOND // limit.amount,
-                limit.amount,
-                limit.period * SECOND,
-            )
-            for limit, debt in zip(limits, grant.debts, strict=True)
-        ]
-        self.count = grant.count
-        self.mark = grant.mark
-        self.promised = promised
-        self.promised_until = max(received, self.opens(promised)) + HORIZON
-        self.sure_until = 0
-
-    def opens(self, taken: int) -> int:
-        """Tell when the last of so many tokens, from the first, may be used."""
-        after = self.count - taken
-        return max(opens - after * period // amount for opens, _, amount, period in self.windows)
-
-    def alive(self, now: int) -> int:
-        """Tell how many windows have not shut by some time."""
-        return max(
-            0,
-            min(-((now - shuts) * amount // period) for _, shuts, amount, period in self.windows),
-        )
-
-    def expire(self, now: int) -> None:
-        """Let go of the tokens whose windows have shut, but for those that are promised."""
-        kept = self.alive(now) + (self.promised if now < self.promised_until else 0)
-        self.count = min(self.count, kept)
-
-    def spend(self, count: int) -> None:
-        """Use tokens, from the first."""
-        self.count -= count
-        self.promised = max(0, self.promised - count)
-
-    def be_sure(self, now: int) -> None:
-        """Note until when each of the tokens may be used, so that none need be looked at."""
-        if not self.count or self.promised or self.opens(self.count) > now:
-            return
-        # Rather without the few that shut in a moment than never sure.
-        lasting = min(self.count, self.alive(now + _MOMENT))
-        if 2 * lasting >= self.count:
-            self.count = lasting
-        after = self.count - 1
-        self.sure_until = min(
-            shuts - -(-after * period // amount) for _, shuts, amount, period in self.windows
-        )
 
 
 class Lease:
@@ -130,6 +53,7 @@ class Lease:
         "share",
         "tight",
         "used",
+        "waiting",
     )
 
     def __init__(self, limits: Sequence[Limit], now: Now, patience: int) -> None:
@@ -139,6 +63,7 @@ class Lease:
         self.patience = patience
         self.runs: deque[Run] = deque()
         self.used = 0
+        self.waiting = 0
         self.open_at = 0
         self.tight = False
         self.debts: tuple[int, ...] = ()
@@ -148,12 +73,19 @@ class Lease:
         self.appetite = max(1, self.share // 8)
 
     def take(self, cost: int) -> int:
-        """Take tokens: see `Quota.take`."""
+        """Take tokens: see `Quota.take`. Nobody overtakes who waits."""
+        if self.waiting:
+            return ASK
         now, runs = self.now(), self.runs
         if runs and now < runs[0].sure_until and cost < runs[0].count:
             runs[0].count -= cost
             self.used += cost
             return 0
+        return self.take_in_turn(cost)
+
+    def take_in_turn(self, cost: int) -> int:
+        """Take tokens for who is the first of those who wait, or for the only one."""
+        now, runs = self.now(), self.runs
         if cost > self.largest:
             return NEVER
         at = now
@@ -170,7 +102,7 @@ class Lease:
             at = opens
         return self._fall_short(cost, held, now)
 
-    def request(self, cost: int) -> Request:
+    def request(self, cost: int, wanted: int = 0) -> Request:
         """Say what to ask for, so that a message of that cost can pass.
 
         As long as the bucket holds something, the process takes what lasts to the horizon, but no
@@ -179,6 +111,10 @@ class Lease:
         doubled as long as it uses all. Where more is drawn ahead than lasts to the horizon, each
         process takes less, in proportion: that comes to the same share for all, which falls with
         the square root of their number.
+
+        Args:
+            cost: What the first message that waits costs.
+            wanted: What all that wait cost together.
         """
         now = self.now()
         least = cost - self._held(now)
@@ -187,9 +123,12 @@ class Lease:
         else:
             self.appetite = 1 + self.used * HORIZON // max(now - self.received_at, HORIZON)
         self.used = 0
+        needed = least + max(0, wanted - cost)
         if not self.tight or now - self.received_at > REACH:
-            return Request(least, max(least, self.share), self.patience, sparing=True)
-        most = min(self.share, self.appetite)
+            if 4 * needed > self.share:
+                return Request(least, needed, self.patience)
+            return Request(least, self.share, self.patience, sparing=True)
+        most = max(needed, min(self.share, self.appetite))
         if most <= least:
             return Request(least, least, self.patience)
         return Request(least, most, max(self.patience, REACH), share=self.share)
@@ -272,4 +211,5 @@ def _share(limit: Limit) -> int:
     period = limit.period * SECOND
     if (limit.burst - 1) * period < _SHORTEST * limit.amount:
         return 1
-    return max(HORIZON * limit.amount // period, min(limit.burst // 4, _A_FEW))
+    soon = SECOND * limit.amount // period
+    return max(1, HORIZON * limit.amount // period, min(limit.burst // 4, _A_FEW, soon))

@@ -11,6 +11,7 @@ from wspipe import ASGIConnection, Event, ImproperlyConfiguredException
 from wspipe_middlewares.rate_limit.exceeded import Exceeded
 from wspipe_middlewares.rate_limit.local import LocalStore
 from wspipe_middlewares.rate_limit.redis import RedisStore
+from wspipe_middlewares.rate_limit.redis_url import ServerAddress
 from wspipe_middlewares.rate_limit.shared import OnStoreError, SharedQuotas
 
 if TYPE_CHECKING:
@@ -113,8 +114,11 @@ class Limiter:
         return quotas
 
     def _open_store(self) -> tuple[Store, str]:
-        if isinstance(self.store, str):
-            store = RedisStore(self.store)
-            return store, str(store.address)
         assert self.store is not None  # noqa: S101 - then there would be buckets here
-        return self.store, type(self.store).__name__
+        store = RedisStore(self.store) if isinstance(self.store, str) else self.store
+        return store, name_of(self.store)
+
+
+def name_of(store: str | Store) -> str:
+    """Name a store, without its password."""
+    return str(ServerAddress.parse(store)) if isinstance(store, str) else type(store).__name__

@@ -28,16 +28,15 @@ class Bucket:
         now: Tells the time in parts of a nanosecond, as many as the limit's scale.
         terms: The limit.
         patience: How many nanoseconds a token may be waited for.
-        debt: Nanoseconds until it is full.
     """
 
     __slots__ = ("full_at", "interval", "now", "patience", "scale", "tolerance")
 
-    def __init__(self, now: Now, terms: Terms, patience: int, debt: int = 0) -> None:
+    def __init__(self, now: Now, terms: Terms, patience: int) -> None:
         self.now = now
         self.scale, self.interval, self.tolerance = terms
         self.patience = patience
-        self.full_at = now() + debt * self.scale
+        self.full_at = 0
 
     def take(self, cost: int) -> int:
         """Take tokens: see `Quota.take`."""
@@ -60,19 +59,17 @@ class Bucket:
             self.full_at = full_at
         return wait
 
-    def forget(self, *, if_full: bool) -> bool:
-        """Have whoever still takes from it ask for another.
+    def is_full(self) -> bool:
+        """Tell whether nothing is lost by forgetting it."""
+        return self.full_at <= self.now()
 
-        Args:
-            if_full: Only where that loses nothing.
+    def owe(self, debts: Sequence[int]) -> None:
+        """Have it owe so much at least, in nanoseconds."""
+        self.full_at = max(self.full_at, self.now() + debts[0] * self.scale)
 
-        Returns:
-            Whether it is forgotten.
-        """
-        if if_full and self.full_at > self.now():
-            return False
+    def forget(self) -> None:
+        """Have whoever still takes from it ask for another."""
         self.tolerance = -1
-        return True
 
 
 class CompoundBucket:
@@ -82,19 +79,15 @@ class CompoundBucket:
         now: Tells the time, in nanoseconds.
         terms: The limits.
         patience: How many nanoseconds a token may be waited for.
-        debts: For each limit, nanoseconds until it is full.
     """
 
     __slots__ = ("forgotten", "full_at", "now", "patience", "terms")
 
-    def __init__(
-        self, now: Now, terms: Sequence[Terms], patience: int, debts: Sequence[int]
-    ) -> None:
-        time = now()
+    def __init__(self, now: Now, terms: Sequence[Terms], patience: int) -> None:
         self.now = now
         self.terms = terms
         self.patience = patience
-        self.full_at = [(time + debt) * each.scale for each, debt in zip(terms, debts, strict=True)]
+        self.full_at = [0] * len(terms)
         self.forgotten = False
 
     def take(self, cost: int) -> int:
@@ -126,15 +119,24 @@ class CompoundBucket:
             ]
         return wait
 
-    def forget(self, *, if_full: bool) -> bool:
-        """Have whoever still takes from it ask for another: see `Bucket.forget`."""
+    def is_full(self) -> bool:
+        """Tell whether nothing is lost by forgetting it."""
         time = self.now()
-        if not if_full or all(
-            full_at <= time * each.scale
-            for each, full_at in zip(self.terms, self.full_at, strict=True)
-        ):
-            self.forgotten = True
-        return self.forgotten
+        return all(
+            full <= time * each.scale for each, full in zip(self.terms, self.full_at, strict=True)
+        )
+
+    def owe(self, debts: Sequence[int]) -> None:
+        """Have it owe so much at least, in nanoseconds."""
+        time = self.now()
+        self.full_at = [
+            max(full, (time + debt) * each.scale)
+            for each, full, debt in zip(self.terms, self.full_at, debts, strict=True)
+        ]
+
+    def forget(self) -> None:
+        """Have whoever still takes from it ask for another."""
+        self.forgotten = True
 
 
 class LocalStore:
@@ -165,16 +167,11 @@ class LocalStore:
         """Count the buckets that are remembered."""
         return len(self._recent) + len(self._older)
 
-    def enter(self, key: str, debts: Sequence[int] = ()) -> Bucket | CompoundBucket:
-        """Give the bucket of a key.
-
-        Args:
-            key: The key.
-            debts: Where it is new: for each limit, nanoseconds until it is full.
-        """
+    def enter(self, key: str) -> Bucket | CompoundBucket:
+        """Give the bucket of a key."""
         bucket = self._recent.get(key)
         if bucket is None:
-            bucket = self._older.pop(key, None) or self._make(debts or [0] * len(self._terms))
+            bucket = self._older.pop(key, None) or self._make()
             self._recent[key] = bucket
             self._tidy()
         return bucket
@@ -187,17 +184,18 @@ class LocalStore:
     async def leave(self, key: str) -> None:
         """Do nothing: a bucket goes when it is full."""
 
-    def forget_all(self) -> None:
-        """Forget every bucket, full or not."""
+    def recall(self) -> None:
+        """Have all who take from a bucket ask again; what is owed stays owed."""
         for buckets in (self._recent, self._older):
-            for bucket in buckets.values():
-                bucket.forget(if_full=False)
-            buckets.clear()
+            for key, bucket in list(buckets.items()):
+                buckets[key] = new = self._make()
+                new.full_at = bucket.full_at
+                bucket.forget()
 
-    def _make(self, debts: Sequence[int]) -> Bucket | CompoundBucket:
+    def _make(self) -> Bucket | CompoundBucket:
         if len(self._terms) > 1:
-            return CompoundBucket(self._now, self._terms, self._patience, debts)
-        return Bucket(self._now, self._terms[0], self._patience, debts[0])
+            return CompoundBucket(self._now, self._terms, self._patience)
+        return Bucket(self._now, self._terms[0], self._patience)
 
     def _tidy(self) -> None:
         kept = 0
@@ -205,7 +203,9 @@ class LocalStore:
             if kept == _PACE or not self._older:
                 break
             key, bucket = self._older.popitem()
-            if not bucket.forget(if_full=True):
+            if bucket.is_full():
+                bucket.forget()
+            else:
                 self._recent[key] = bucket
                 kept += 1
         if not self._older:

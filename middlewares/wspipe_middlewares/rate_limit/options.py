@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from hashlib import blake2b
-from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from wspipe import ImproperlyConfiguredException, message_size
 from wspipe_middlewares.client import Proxies
@@ -49,10 +49,8 @@ def limiter_of(config: RateLimit) -> Limiter:
         raise _refusal(
             "on_limit", config.on_limit, "'delay', 'close' or a function where cost='connections'"
         )
-    if config.key == "route" and config.cost == "connections":
-        raise _refusal(
-            "key", config.key, "another where cost='connections': the route is not chosen by then"
-        )
+    if config.key in {"route", "connection"} and config.cost == "connections":
+        raise _refusal("key", config.key, "'client', 'user' or a function where cost='connections'")
     prefix = config.ipv6_prefix
     if type(prefix) is not int or not 1 <= prefix <= 128:
         raise _refusal("ipv6_prefix", prefix, "a number of bits from 1 to 128")
@@ -118,10 +116,19 @@ def _checked_store(
 
 def _signature(config: RateLimit, limits: tuple[Limit, ...]) -> str:
     """Tell one configuration from another, the same in every process."""
-    what = [config.cost, config.key, config.ipv6_prefix]
-    names = [getattr(each, "__qualname__", str(each)) for each in what]
+    names = [_told_apart_by(each) for each in (config.cost, config.key, config.ipv6_prefix)]
     text = " ".join([*(f"{limit}+{limit.burst}" for limit in limits), *names])
     return blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _told_apart_by(option: object) -> str:
+    if isinstance(option, str | int):
+        return str(option)
+    while isinstance(option, partial):
+        option = cast("partial[object]", option).func
+    # Another object that is called is told by its class.
+    named: Any = option if hasattr(option, "__qualname__") else type(option)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _check_choice(
@@ -140,7 +147,7 @@ def _check_choice(
 
 
 def _check_seconds(option: str, given: Any, *, least: float) -> None:
-    number = isinstance(given, int | float) and not isinstance(given, bool) and isfinite(given)
+    number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not least <= given <= _LONGEST_DELAY:
         raise _refusal(option, given, f"a number of seconds from {least} to {_LONGEST_DELAY}")
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_NUMBER: Final = "[0-9]+(?:_[0-9]+)*"
 _RATE: Final = re.compile(
-    r"(?P<amount>[0-9][0-9_]*) *(?:/|per +) *(?:(?P<count>[0-9][0-9_]*) +)?(?P<unit>[a-z]+)"
+    rf"(?P<amount>{_NUMBER}) *(?:/|per +) *(?:(?P<count>{_NUMBER}) +)?(?P<unit>[a-z]+)"
 )
 _EXAMPLES: Final = '"20/second", "3 per 10 seconds" or "20/second; 500/minute"'
 
@@ -104,7 +105,7 @@ def _bursts(burst: int | tuple[int, ...] | None, amounts: list[int]) -> Sequence
     bursts = burst if isinstance(burst, tuple) else (burst,)
     numbers = [size for size in bursts if type(size) is int and size > 0]
     if len(numbers) != len(bursts):
-        raise _refusal("burst", burst, "a whole number above zero")
+        raise _refusal("burst", burst, "a whole number above zero, or a tuple of such")
     if len(numbers) != len(amounts):
         several = f"a tuple of {len(amounts)} numbers, one for each limit"
         raise _refusal("burst", burst, "one number" if len(amounts) == 1 else several)

@@ -126,13 +126,13 @@ class RedisStore:
         return replies
 
     async def _execute(self, command: str, script: str, calls: Sequence[_Call]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.execute_command(command, script, 1, call.key, *call.arguments)
-            try:
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for call in calls:
+                    pipeline.execute_command(command, script, 1, call.key, *call.arguments)
                 return list(await pipeline.execute(raise_on_error=False))
-            except Exception as error:  # noqa: BLE001 - it is raised where the reply is awaited
-                return [error] * len(calls)
+        except Exception as error:  # noqa: BLE001 - it is raised where the reply is awaited
+            return [error] * len(calls)
 
 
 def check_size(limits: Sequence[Limit], patience: int) -> None:

@@ -54,10 +54,13 @@ class ServerAddress:
         """
         scheme, separator, _ = url.partition("://")
         # What no separator ends may hold a password.
-        given = f"store={scheme + separator!r}..." if separator else "store="
+        given = f"store={scheme + separator!r}..." if separator else "store=..."
         if not separator or scheme not in _SCHEMES:
             known = ", ".join(f"{name}://" for name in _SCHEMES)
-            raise _refusal(given, f"has no scheme of a store; it must be one of {known}")
+            raise _refusal(
+                given,
+                f"has no scheme of a store; it must be like redis://host:6379, with one of {known}",
+            )
         plain_scheme, kind = _SCHEMES[scheme]
         addresses: tuple[tuple[str, int], ...] = ()
         user = at = path = query = ""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from wspipe_middlewares.rate_limit.breaker import Breaker
-from wspipe_middlewares.rate_limit.clock import SECOND
 from wspipe_middlewares.rate_limit.gcra import NEVER, Request
 from wspipe_middlewares.rate_limit.lease import Lease
 from wspipe_middlewares.rate_limit.local import LocalStore
 from wspipe_middlewares.rate_limit.quota import ASK, Verdict
+from wspipe_middlewares.rate_limit.rate import Limit
+from wspipe_middlewares.rate_limit.store import checked
 
 if TYPE_CHECKING:
     from wspipe_middlewares.rate_limit.limiter import Limiter
@@ -27,18 +27,26 @@ MEANWHILE: Final[dict[OnStoreError, str]] = {
 }
 """What happens while a store is out of order, in words."""
 
-_PROBE_PATIENCE: Final = 1.0
+_OPENING_PATIENCE: Final = 1.0
+
+# Never empty, so that a probe always writes.
+_PROBE: Final = (Limit(1_000_000, 1, burst=1_000_000),)
 
 
-class Tenant:
-    """A lease, and how many connections of this process use it."""
+class SharedLease:
+    """A lease, and who uses it: how many connections of this process, and those that wait.
 
-    __slots__ = ("connections", "fetching", "lease")
+    Those who wait take turns, in their order. Where the store fails, all of them go on at once.
+    """
+
+    __slots__ = ("connections", "failures", "fetching", "lease", "turn")
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self.connections = 0
-        self.fetching: asyncio.Task[bool] | None = None
+        self.failures = 0
+        self.turn = asyncio.Lock()
+        self.fetching: asyncio.Task[None] | None = None
 
 
 class SharedQuotas:
@@ -58,59 +66,67 @@ class SharedQuotas:
         self.breaker = Breaker(
             name,
             MEANWHILE[limiter.on_store_error],
-            self._probe,
+            self._probe_in_time,
             self._restored,
             lambda error: limiter.recorder.store_failed(limiter.name, error),
         )
         self._limits = limiter.limits
         self._now = limiter.clock.now
         self._timeout = limiter.store_timeout
-        self._tenants: dict[str, Tenant] = {}
+        self._leases: dict[str, SharedLease] = {}
+        self._fetching: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._buckets = LocalStore(self._limits, self._now, limiter.patience)
         self._verdict = self._make_verdict()
 
     async def open(self) -> None:
         """Have the store connect, so that the first message need not wait for it."""
         try:
-            await self._probe()
+            async with asyncio.timeout(max(_OPENING_PATIENCE, self._timeout)):
+                await self._probe()
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
             self.breaker.failed(error)
             self.breaker.trip(error)
 
     def enter(self, key: str) -> Quota:
         """Give a connection the lease of its key."""
-        tenant = self._tenants.get(key)
-        if tenant is None:
-            tenant = self._tenants[key] = Tenant(
+        shared = self._leases.get(key)
+        if shared is None:
+            shared = self._leases[key] = SharedLease(
                 Lease(self._limits, self._now, self.limiter.patience)
             )
-        tenant.connections += 1
-        return tenant.lease
+        shared.connections += 1
+        return shared.lease
 
     async def ask(self, key: str, cost: int) -> tuple[Quota, int]:
         """Take tokens from the lease of a key, and have it filled where that is needed."""
-        tenant = self._tenants[key]
-        if self.breaker.is_open:
-            stand_in = self._stand_in(key, tenant.lease)
+        shared = self._leases.get(key)
+        if shared is None or self.breaker.is_open or self._closed:
+            stand_in = self._stand_in(key, shared)
             return stand_in, stand_in.take(cost)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._timeout):
-                while (wait := tenant.lease.take(cost)) == ASK:
-                    if not await asyncio.shield(self._fetch(key, tenant, cost)):
-                        break
-                else:
-                    return tenant.lease, wait
-        return tenant.lease, self._stand_in(key, tenant.lease).take(cost)
+        lease, failures = shared.lease, shared.failures
+        lease.waiting += cost
+        try:
+            async with shared.turn:
+                while shared.failures == failures:
+                    wait = lease.take_in_turn(cost)
+                    if wait != ASK:
+                        return lease, wait
+                    await asyncio.shield(self._fetch(key, shared, cost))
+        finally:
+            lease.waiting -= cost
+        return lease, self._stand_in(key, shared).take(cost)
 
     async def leave(self, key: str) -> None:
         """Give back what the last connection of a key leaves of its lease."""
-        tenant = self._tenants[key]
-        tenant.connections -= 1
-        if tenant.connections:
+        shared = self._leases[key]
+        shared.connections -= 1
+        if not shared.connections and shared.fetching is not None:
+            await asyncio.wait([shared.fetching])
+        if shared.connections or self._leases.pop(key, None) is None:
             return
-        del self._tenants[key]
-        count, mark = tenant.lease.unused()
-        if count and not self.breaker.is_open:
+        count, mark = shared.lease.unused()
+        if count and not self.breaker.is_open and not self._closed:
             try:
                 async with asyncio.timeout(self._timeout):
                     await self.store.put_back(
@@ -119,53 +135,61 @@ class SharedQuotas:
             except Exception as error:  # noqa: BLE001 - a store may fail in any way
                 self.breaker.failed(error)
 
-    def _fetch(self, key: str, tenant: Tenant, cost: int) -> asyncio.Task[bool]:
+    def _fetch(self, key: str, shared: SharedLease, cost: int) -> asyncio.Task[None]:
         # One request at a time and key, which goes on where the message that needs it is gone.
-        if tenant.fetching is None or tenant.fetching.done():
-            tenant.fetching = asyncio.create_task(self._fill(key, tenant.lease, cost))
-        return tenant.fetching
+        if shared.fetching is None or shared.fetching.done():
+            shared.fetching = task = asyncio.create_task(self._fill(key, shared, cost))
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+        return shared.fetching
 
-    async def _fill(self, key: str, lease: Lease, cost: int) -> bool:
-        request, sent = lease.request(cost), self._now()
+    async def _fill(self, key: str, shared: SharedLease, cost: int) -> None:
+        lease = shared.lease
+        request, sent = lease.request(cost, lease.waiting), self._now()
         try:
             async with asyncio.timeout(self._timeout):
                 grant = await self.store.take(self.limiter.prefix + key, self._limits, request)
+            lease.receive(checked(grant, request, self._limits), request, sent)
         except asyncio.CancelledError:
-            return False  # by `aclose`: whoever waits is not cancelled with it
+            shared.failures += 1  # by `aclose`: whoever waits is not cancelled with it
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
+            shared.failures += 1
             self.breaker.failed(error)
-            return False
-        self.breaker.succeeded()
-        lease.receive(grant, request, sent)
-        return True
+        else:
+            self.breaker.succeeded()
 
-    def _stand_in(self, key: str, lease: Lease) -> Quota:
-        if self.limiter.on_store_error == "local":
-            return self._buckets.enter(key, lease.debts_now())
-        return self._verdict
+    def _stand_in(self, key: str, shared: SharedLease | None) -> Quota:
+        if self.limiter.on_store_error != "local":
+            return self._verdict
+        bucket = self._buckets.enter(key)
+        if shared is not None and shared.lease.debts:
+            bucket.owe(shared.lease.debts_now())
+        return bucket
 
     def _make_verdict(self) -> Verdict:
         return Verdict(0 if self.limiter.on_store_error == "allow" else NEVER)
 
     async def _probe(self) -> None:
-        async with asyncio.timeout(max(_PROBE_PATIENCE, self._timeout)):
-            await self.store.take(
-                f"{self.limiter.prefix}probe", self._limits, Request(1, 1, SECOND)
-            )
+        # No key of a connection has a blank.
+        await self.store.take(f"{self.limiter.prefix} probe", _PROBE, Request(1, 1))
+
+    async def _probe_in_time(self) -> None:
+        async with asyncio.timeout(self._timeout):
+            await self._probe()
 
     def _restored(self) -> None:
-        self._buckets.forget_all()
+        self._buckets.recall()
         self._verdict.wait = ASK
         self._verdict = self._make_verdict()
 
     async def aclose(self) -> None:
         """Stop what goes on in the background, and close the store."""
+        self._closed = True
         await self.breaker.stop()
-        fetching = [each.fetching for each in self._tenants.values() if each.fetching is not None]
-        for task in fetching:
+        for task in self._fetching:
             task.cancel()
-        if fetching:
-            await asyncio.wait(fetching)
+        if self._fetching:
+            await asyncio.wait(self._fetching)
         aclose = getattr(self.store, "aclose", None)
         if aclose is not None:
             await aclose()

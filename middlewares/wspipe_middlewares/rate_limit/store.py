@@ -63,3 +63,20 @@ class Store(Protocol):
             mark: The mark of their grant.
         """
         ...
+
+
+def checked(grant: Grant, request: Request, limits: Sequence[Limit]) -> Grant:
+    """Give a store's grant, if it makes sense.
+
+    Raises:
+        ValueError: It does not.
+    """
+    numbers = (grant.count, grant.wait, *grant.debts)
+    count = grant.count
+    if (
+        len(grant.debts) != len(limits)
+        or any(type(number) is not int or number < 0 for number in numbers)
+        or not (count == 0 or request.least <= count <= request.most)
+    ):
+        raise ValueError(f"the store answered {request} by {grant}, which makes no sense")
+    return grant

@@ -84,7 +84,7 @@ class Server:
 
     def buckets(self) -> list[str]:
         """Give the keys of buckets, without that of probes."""
-        return sorted(key for key in self.call("KEYS", "*") if not key.endswith(":probe"))
+        return sorted(key for key in self.call("KEYS", "*") if not key.endswith(" probe"))
 
     def calls_of(self, command: str) -> int:
         """Tell how often a command was carried out."""

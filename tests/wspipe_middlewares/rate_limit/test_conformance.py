@@ -108,9 +108,8 @@ class Forgiving(Right):
     """Takes back whatever it is given."""
 
     async def put_back(self, key: str, limits: Any, *, count: int, mark: Any) -> None:  # noqa: ARG002
-        time, last, _ = self.buckets[key]
+        _, last, _ = self.buckets[key]
         await super().put_back(key, limits, count=count, mark=last)
-        assert time
 
 
 class Unforgiving(Right):

@@ -245,6 +245,19 @@ def test_processes_that_want_half_get_it_at_once(processes: int) -> None:
     assert late <= 0.05 * 5000
 
 
+@pytest.mark.parametrize("rate", ["100/hour", "60/minute", "20/day"])
+def test_tokens_of_a_slow_limit_do_not_lie_about(rate: str) -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock.now)
+    fleet = [Process(store, clock, parse(rate)) for _ in range(8)]
+    for process in fleet:
+        assert process.take(1) == 0
+    (limit,) = parse(rate)
+    for _ in range(limit.burst - len(fleet)):
+        clock.time += 2 * SECOND if rate != "60/minute" else SECOND
+        assert fleet[0].take(1) == 0
+
+
 def test_no_more_is_held_than_a_quarter_of_the_burst() -> None:
     clock = FakeClock()
     process = Process(MemoryStore(clock.now), clock, parse("1000/second", 5000), 5 * SECOND)

@@ -185,18 +185,23 @@ def test_a_million_keys_do_not_stay() -> None:
 
 
 @pytest.mark.parametrize("rate", ["10/second", "10/second; 20/minute"])
-def test_a_bucket_may_begin_with_a_debt(rate: str) -> None:
+def test_a_bucket_may_owe_more_than_it_knows(rate: str) -> None:
     store = LocalStore(parse(rate), FakeClock().now)
-    bucket = store.enter("a", [SECOND // 2] * len(parse(rate)))
+    bucket = store.enter("a")
+    bucket.owe([SECOND // 2] * len(parse(rate)))
     assert bucket.take(6) > 0
-    assert bucket.take(5) == 0
+    assert bucket.take(3) == 0
+    bucket.owe([SECOND // 10] * len(parse(rate)))
+    assert bucket.take(2) == 0
+    assert bucket.take(1) > 0
 
 
-def test_all_can_be_forgotten() -> None:
-    store = LocalStore(parse("10/second"), FakeClock().now)
-    buckets = [store.enter(str(i)) for i in range(10)]
-    for bucket in buckets:
-        bucket.take(5)
-    store.forget_all()
-    assert [bucket.take(1) for bucket in buckets] == [ASK] * 10
-    assert len(store) == 0
+@pytest.mark.parametrize("rate", ["10/second", "10/second; 20/minute"])
+def test_all_can_be_told_to_ask_again_and_nothing_is_forgiven(rate: str) -> None:
+    store = LocalStore(parse(rate), FakeClock().now)
+    buckets = [store.enter("a"), store.enter("a")]
+    assert buckets[0].take(8) == 0
+    store.recall()
+    assert [bucket.take(1) for bucket in buckets] == [ASK] * 2
+    assert store.enter("a").take(3) > 0
+    assert store.enter("a").take(2) == 0

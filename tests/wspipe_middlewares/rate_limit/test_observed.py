@@ -100,6 +100,14 @@ async def test_a_denied_handshake_is_told_likewise() -> None:
     assert attributes[names.REJECTED_BY_LIMIT] == 1
 
 
+async def test_a_handshake_that_a_function_lets_in_is_told_too() -> None:
+    scene = Scene(cost="connections", on_limit=lambda exceeded: exceeded.event)
+    for _ in range(3):
+        await scene.flood(1)
+    assert scene.decisions() == {"admitted": 2, "handled": 1}
+    assert scene.observers.lines[-1]["rate_limit_handled"] == 1
+
+
 async def test_where_all_is_admitted_nothing_is_told_but_the_metric() -> None:
     scene = Scene()
     await scene.flood(2)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from functools import partial
 from math import inf, nan
 from typing import Any
 
 import pytest
 
-from wspipe import ImproperlyConfiguredException
+from wspipe import ASGIConnection, ImproperlyConfiguredException
 from wspipe_middlewares import RateLimit
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -27,7 +28,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cost": lambda _: 1}, "must be a function of (event, connection): too many"),
     ({"key": "ip"}, "key='ip' must be one of 'client', 'connection', 'user', 'route', or a"),
     ({"key": lambda: "x"}, "must be a function of the connection: too many"),
-    ({"key": "route", "cost": "connections"}, "key='route' must be another where cost='connect"),
+    ({"key": "route", "cost": "connections"}, "key='route' must be 'client', 'user' or a function"),
+    ({"key": "connection", "cost": "connections"}, "key='connection' must be 'client', 'user' or"),
+    ({"max_delay": 10**400}, "must be a number of seconds from 0 to 3600"),
     ({"on_limit": "ignore"}, "on_limit='ignore' must be one of 'delay', 'close', 'drop', 'raise'"),
     ({"on_limit": lambda: None}, "must be a function of an Exceeded: too many"),
     ({"on_limit": "drop", "cost": "connections"}, "on_limit='drop' must be 'delay', 'close' or a"),
@@ -44,7 +47,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ipv6_prefix": 0}, "ipv6_prefix=0 must be a number of bits from 1 to 128"),
     ({"ipv6_prefix": 129}, "ipv6_prefix=129 must be a number of bits from 1 to 128"),
     ({"ipv6_prefix": True}, "ipv6_prefix=True must be a number of bits from 1 to 128"),
-    ({"proxies": "10.0.0.1"}, "proxies is a sequence, such as ['10.0.0.1']"),
+    ({"proxies": "10.0.0.1"}, "proxies='10.0.0.1' must be a tuple, such as"),
+    ({"proxies": 5}, "proxies=5 must be a tuple"),
     ({"proxies": ("10.0.0.300",)}, "10.0.0.300"),
     ({"proxy_header": "x-real-ip"}, "x-real-ip"),
     ({"store": "memcached://host"}, "store='memcached://'... has no scheme of a store"),
@@ -76,7 +80,42 @@ def test_it_is_configuration_and_nothing_else() -> None:
 def test_its_repr_tells_what_is_set_but_no_password() -> None:
     assert repr(RateLimit("20/second")) == "RateLimit('20/second')"
     shown = repr(RateLimit("20/second", 40, key="user", store="redis://user:secret@host/0"))
-    assert shown == "RateLimit('20/second', burst=40, key='user')"
+    assert shown == "RateLimit('20/second', burst=40, key='user', store=<host:6379>)"
+
+
+def by_path(prefix: str, connection: ASGIConnection) -> str:
+    return prefix + connection.scope["path"]
+
+
+class ByHost:
+    def __call__(self, connection: ASGIConnection) -> str:
+        return str(connection.base_url.host)
+
+
+def elsewhere(connection: ASGIConnection) -> str:
+    return connection.id
+
+
+elsewhere.__qualname__ = "by_path"
+elsewhere.__module__ = "another.module"
+
+
+def test_equal_configurations_have_equal_keys_in_a_store_whatever_is_called() -> None:
+    def prefix(**options: Any) -> str:
+        return RateLimit("1/second", store="redis://host", **options)._limiter.prefix  # noqa: SLF001
+
+    assert prefix(key=partial(by_path, "a")) == prefix(key=partial(by_path, "b"))
+    assert prefix(key=ByHost()) == prefix(key=ByHost())
+    here: Any = by_path
+    assert prefix(key=elsewhere) == prefix(key=partial(elsewhere))
+    both = {prefix(), prefix(key="user"), prefix(cost="bytes"), prefix(key=ByHost())}
+    both |= {
+        prefix(key=partial(elsewhere)),
+        prefix(burst=2),
+        prefix(name="other"),
+        prefix(cost=here),
+    }
+    assert len(both) == 8
 
 
 def test_only_one_with_a_store_takes_part_in_the_lifespan() -> None:

@@ -39,6 +39,7 @@ def test_a_burst_takes_the_place_of_the_amount() -> None:
 NO_RATES = (
     *("", "20", "20/fortnight", "/second", "x/second", "-1/second", "1.5/second", "0/second"),
     *("20/0 seconds", "20/second;", "20 second", "²/second", "20/second, 5/minute", 20, None),
+    *("1_/second", "1__0/second", "_1/second"),
 )
 
 

@@ -246,23 +246,117 @@ async def test_only_messages_are_limited(clock: FakeClock) -> None:
     assert kinds == ["websocket.connect", "websocket.receive", "websocket.disconnect"]
 
 
+async def give_up(*receives: Receive) -> None:
+    """Start to receive, at once where there are several, and give up when all wait."""
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            for receive in receives:
+                tasks.start_soon(receive)
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+
+
+class Gate(FakeClock):
+    """A clock on which who sleeps is let through one by one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleepers = 0
+        self.open = anyio.Event()
+
+    async def sleep(self, duration: int) -> None:
+        self.sleepers += 1
+        await self.open.wait()
+        await super().sleep(duration)
+
+
 async def test_a_message_whose_receiver_gave_up_is_what_the_next_receive_gives() -> None:
-    limit = RateLimit("1000/second; 20/second", burst=(1, 1))
-    got: list[str] = []
+    clock, costs, got = Gate(), list[str](), list[str]()
+
+    def cost(event: Event, _: ASGIConnection) -> int:
+        costs.append(event["text"])
+        return 1
+
+    limit = RateLimit("1/second", clock=clock, cost=cost)
 
     @websocket_app(pipeline=limit)
     async def impatient(socket: WebSocket) -> None:
         await socket.accept()
-        while len(got) < 4:
-            with anyio.move_on_after(0.01):
-                got.append(await socket.receive_text())
+        got.append(await socket.receive_text())
+        for _ in range(3):
+            await give_up(socket.receive)
+        clock.open.set()
+        got.extend([await socket.receive_text() for _ in range(2)])
         await socket.send_text("done")
+
+    async with connect(impatient) as client:
+        for text in "abc":
+            await client.send_text(text)
+        assert await client.receive() == "done"
+    assert (got, costs) == (["a", "b", "c"], ["a", "b", "c"])
+    # The second message three times and once more, and the third.
+    assert clock.sleepers == 5
+
+
+async def test_a_function_is_asked_again_where_its_receiver_gave_up(clock: FakeClock) -> None:
+    told: list[str] = []
+
+    async def slow(exceeded: Exceeded) -> Event:
+        told.append(exceeded.event["text"])
+        if len(told) == 1:
+            await anyio.sleep_forever()
+        return exceeded.event
+
+    @websocket_app(pipeline=RateLimit("1/second", on_limit=slow, clock=clock))
+    async def impatient(socket: WebSocket) -> None:
+        await socket.send_text(await socket.receive_text())
+        await give_up(socket.receive)
+        await socket.send_text(await socket.receive_text())
+
+    async with connect(impatient) as client:
+        for text in "ab":
+            await client.send_text(text)
+        assert [await client.receive() for _ in range(2)] == ["a", "b"]
+    assert told == ["b", "b"]
+
+
+async def test_a_message_that_was_kept_for_long_is_decided_on_anew() -> None:
+    clock = Gate()
+    limit = RateLimit("1/second", clock=clock)
+
+    @websocket_app(pipeline=limit)
+    async def impatient(socket: WebSocket) -> None:
+        await socket.send_text(await socket.receive_text())
+        await give_up(socket.receive)
+        clock.move(60)
+        clock.open.set()
+        for _ in range(3):
+            await socket.send_text(await socket.receive_text())
 
     async with connect(impatient) as client:
         for text in "abcd":
             await client.send_text(text)
-        assert await client.receive() == "done"
-    assert got == ["a", "b", "c", "d"]
+        assert [await client.receive() for _ in range(4)] == ["a", "b", "c", "d"]
+    # The last two came a second apart, and not with the one that was kept.
+    assert clock.slept == [SECOND] * 2
+
+
+async def test_messages_that_were_kept_keep_their_order() -> None:
+    clock = Gate()
+
+    @websocket_app(pipeline=RateLimit("1/second", clock=clock))
+    async def impatient(socket: WebSocket) -> None:
+        await socket.send_text(await socket.receive_text())
+        await give_up(socket.receive, socket.receive, socket.receive)
+        await give_up(socket.receive)
+        clock.open.set()
+        for _ in range(4):
+            await socket.send_text(await socket.receive_text())
+
+    async with connect(impatient) as client:
+        for text in "abcde":
+            await client.send_text(text)
+        assert [await client.receive() for _ in range(5)] == ["a", "b", "c", "d", "e"]
 
 
 async def test_a_message_is_not_delivered_after_a_middleware_has_closed() -> None:

@@ -246,3 +246,12 @@ async def test_user_password_host_and_database_are_those_of_the_url(
         assert users == {"default", *(["someone"] if before.startswith("someone") else ())}
     assert set(server.call("INFO", "keyspace")) == {"db3" if "3" in after else "db0"}
     assert not told()
+
+
+@pytest.mark.parametrize("kind", ["", "+cluster", "+sentinel"])
+async def test_where_nobody_is_there_the_reason_is_told_at_once(kind: str) -> None:
+    store = RedisStore(f"redis{kind}://127.0.0.1:1/" + ("service" if "sentinel" in kind else ""))
+    for _ in range(2):
+        with pytest.raises(Exception, match=r"connect|No master found"):
+            await store.take("key", [Limit(1, 1, 1)], Request(1, 1))
+    await store.aclose()

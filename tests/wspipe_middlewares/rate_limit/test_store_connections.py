@@ -159,7 +159,7 @@ async def test_where_every_answer_breaks_off_the_store_is_out_of_order(
             assert await client.say() == 1
             assert len(server.buckets()) == 1
     assert max(client.waits) < TIMEOUT + ALLOWANCE
-    assert f"at 127.0.0.1:{between.port} is out of order" in told()[0]
+    assert f"store 127.0.0.1:{between.port} is out of order" in told()[0]
     assert told()[1].endswith("answers again")
 
 

@@ -135,9 +135,9 @@ async def test_the_policy_holds_until_the_store_is_back(
     out, back = told()
     where = re.escape(f"127.0.0.1:{server.port}")
     assert re.fullmatch(
-        rf"the rate limit's store at {where} is out of order \(({'|'.join(kinds)}): .*\); "
+        rf"the rate limit's store {where} is out of order \(({'|'.join(kinds)}): .*\); "
         f"until it answers, {meanwhile}",
         out,
     )
-    assert re.fullmatch(f"the rate limit's store at {where} answers again", back)
+    assert re.fullmatch(f"the rate limit's store {where} answers again", back)
     assert PASSWORD not in caplog.text
