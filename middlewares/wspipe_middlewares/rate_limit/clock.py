@@ -41,10 +41,6 @@ class SystemClock:
         """Wait for so many nanoseconds."""
         return anyio.sleep(duration / SECOND)
 
-    def __repr__(self) -> str:
-        """Read as the code that makes it."""
-        return "SystemClock()"
-
 
 SYSTEM: Final = SystemClock()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 from wspipe_middlewares.rate_limit.clock import SECOND, steady
@@ -188,8 +189,7 @@ class LocalStore:
         """Have all who take from a bucket ask again; what is owed stays owed."""
         for buckets in (self._recent, self._older):
             for key, bucket in list(buckets.items()):
-                buckets[key] = new = self._make()
-                new.full_at = bucket.full_at
+                buckets[key] = copy(bucket)
                 bucket.forget()
 
     def _make(self) -> Bucket | CompoundBucket:

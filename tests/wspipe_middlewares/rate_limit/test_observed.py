@@ -10,11 +10,11 @@ import pytest
 from tests.limited import FakeClock
 from tests.observed import key
 from tests.story import Observers
-from wspipe import WebSocket, websocket_app
+from wspipe import ConnectionRejected, WebSocket, websocket_app
 from wspipe.testing import ConnectionDenied, connect
 from wspipe_middlewares import RateLimit, names
 from wspipe_middlewares.decisions import DECISIONS
-from wspipe_middlewares.rate_limit import RateLimitExceeded
+from wspipe_middlewares.rate_limit import Exceeded, RateLimitExceeded
 
 if TYPE_CHECKING:
     from tests.observed import Measured
@@ -106,6 +106,19 @@ async def test_a_handshake_that_a_function_lets_in_is_told_too() -> None:
         await scene.flood(1)
     assert scene.decisions() == {"admitted": 2, "handled": 1}
     assert scene.observers.lines[-1]["rate_limit_handled"] == 1
+
+
+async def test_a_handshake_that_a_function_denies_by_itself_is_told_as_rejected() -> None:
+    def deny(_: Exceeded) -> None:
+        raise ConnectionRejected(503)
+
+    scene = Scene(cost="connections", on_limit=deny)
+    await scene.flood(0)
+    await scene.flood(0)
+    with pytest.raises(ConnectionDenied):
+        await scene.flood(0)
+    assert scene.decisions() == {"admitted": 2, "rejected": 1}
+    assert scene.observers.lines[-1]["status"] == 503
 
 
 async def test_where_all_is_admitted_nothing_is_told_but_the_metric() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.limited import MemoryStore
 from wspipe import ImproperlyConfiguredException, WebSocket, WebSocketDisconnect, websocket_app
-from wspipe.testing import connect
+from wspipe.testing import ConnectionDenied, connect, websocket_scope
 from wspipe_middlewares import RateLimit, names
 from wspipe_middlewares.rate_limit import Grant, Request, breaker
 from wspipe_middlewares.rate_limit.quota import ASK
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tests.observed import Measured
-    from wspipe import WebSocketApp
+    from wspipe import Event, WebSocketApp
 
 pytestmark = pytest.mark.anyio
 
@@ -41,12 +41,15 @@ class Moody(MemoryStore):
         self.answers = asyncio.Event()
         self.answers.set()
         self.error: Exception | None = None
+        self.error_of_keys: Exception | None = None
         self.travel = 0.0
 
     async def take(self, key: Any, limits: Any, request: Request) -> Grant:
         self.asked += 1
         if self.error is not None:
             raise self.error
+        if self.error_of_keys is not None and not key.endswith(" probe"):
+            raise self.error_of_keys
         await asyncio.sleep(self.travel)
         await self.answers.wait()
         return self.take_now(key, limits, request)
@@ -223,6 +226,29 @@ async def test_who_asks_after_the_end_gets_what_stands_in(make: Any, store: Mood
     assert store.asked == asked
 
 
+async def test_what_is_received_after_the_end_passes(make: Any, store: Moody) -> None:
+    async def receive() -> Event:
+        return {"type": "websocket.receive", "text": "late"}
+
+    socket: WebSocket = WebSocket(websocket_scope())
+    receive, _ = make()(socket, receive, socket.send)
+    await socket.exit_stack.unwind(None)
+    assert (await receive())["text"] == "late"
+    assert store.asked == 0
+
+
+async def test_where_a_store_is_out_a_handshake_is_denied_without_a_time(
+    make: Any, store: Moody
+) -> None:
+    store.error = ConnectionRefusedError("nobody there")
+    limit = make(cost="connections", on_limit="close", on_store_error="deny")
+    with pytest.raises(ConnectionDenied) as denied:
+        async with connect(echoing(limit)):
+            pass
+    assert denied.value.status == 429
+    assert b"retry-after" not in dict(denied.value.headers)
+
+
 async def test_a_probe_writes_and_takes_nothing_from_anybody(make: Any, store: Moody) -> None:
     limit = make("1/day", key=lambda _: "probe")
     for _ in range(3):
@@ -289,6 +315,59 @@ async def test_it_heals_by_itself_and_says_so_once(
     }
     # Three messages, and what was probed meanwhile.
     assert point.value >= 3
+
+
+async def test_one_that_comes_and_goes_forgives_nothing(
+    make: Any, store: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    store.error_of_keys = ConnectionResetError("no more of these")
+    app = echoing(make())
+    passed = 0
+    for times in range(1, 4):
+        passed += await passes(app, 9)
+        while len(lines(caplog)) < 2 * times:  # noqa: ASYNC110 - what is logged is no event
+            await anyio.sleep(0.005)
+    assert passed == 5
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        Grant(2, (1,), 0),
+        Grant(-1, (1,), 0),
+        Grant(1, (1, 1), 0),
+        Grant(1, (), 0),
+        Grant(1, (-1,), 0),
+        Grant(1, (1,), 0.5),  # type: ignore[arg-type]
+        Grant(1, (None,), 0),  # type: ignore[arg-type]
+        None,
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_an_error_of_the_store(
+    make: Any, store: Moody, monkeypatch: pytest.MonkeyPatch, grant: Any
+) -> None:
+    async def take(*_: Any) -> Any:
+        return grant
+
+    monkeypatch.setattr(store, "take", take)
+    # The probe does not look at what it gets.
+    assert await passes(echoing(make(cost=lambda *_: 1)), 9) == 5
+
+
+async def test_a_store_that_cancels_is_probed_again(
+    make: Any, store: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error = ConnectionResetError("gone")
+    app = echoing(make())
+    await passes(app, 3)
+    store.error = asyncio.CancelledError("by the pool")  # type: ignore[assignment]
+    asked = store.asked
+    while store.asked < asked + 3:  # noqa: ASYNC110 - it is asked by a task of the limit's own
+        await anyio.sleep(0.005)
+    store.error = None
+    while len(lines(caplog)) < 2:  # noqa: ASYNC110 - what is logged is no event
+        await anyio.sleep(0.005)
 
 
 async def test_one_that_fails_now_and_then_is_not_given_up(
