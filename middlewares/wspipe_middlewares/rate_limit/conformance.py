@@ -77,6 +77,15 @@ async def _is_sparing_where_it_is_to_be(store: Store, key: str) -> None:
     _same("tokens where 3 are needed, at most a quarter of 8 beyond that", grant.count, 3)
 
 
+async def _gives_less_where_much_is_drawn_ahead(store: Store, key: str) -> None:
+    far = 100 * 86400 * SECOND
+    await store.take(key, _SLOW, Request(1, 18, far))
+    grant = await store.take(key, _SLOW, Request(1, 50, far, share=4))
+    _same("tokens where 8 are drawn ahead, of a share of 4", grant.count, 2)
+    grant = await store.take(key, _SLOW, Request(5, 50, far, share=4))
+    _same("tokens where 5 are needed, whatever the share", grant.count, 5)
+
+
 async def _agrees_to_what_all_limits_do(store: Store, key: str) -> None:
     limits = (Limit(1, 86400, burst=10), Limit(1, 3600, burst=3))
     grant = await store.take(key, limits, Request(1, 100))
@@ -98,9 +107,10 @@ async def _takes_back_the_last_grant_only(store: Store, key: str) -> None:
     await store.put_back(key, _SLOW, count=5, mark=first.mark)
     grant = await store.take(key, _SLOW, Request(1, 1))
     _same("tokens after an old grant was to be taken back", grant.count, 0)
-    await store.put_back(key, _SLOW, count=2, mark=last.mark)
+    for _ in range(2):
+        await store.put_back(key, _SLOW, count=2, mark=last.mark)
     grant = await store.take(key, _SLOW, Request(1, 10))
-    _same("tokens after 2 of the last grant were taken back", grant.count, 2)
+    _same("tokens after 2 of the last grant were taken back, twice", grant.count, 2)
 
 
 async def _is_atomic(store: Store, key: str) -> None:
@@ -127,6 +137,7 @@ _CHECKS: Final[tuple[Callable[[Store, str], Awaitable[None]], ...]] = (
     _grants_nothing_where_it_is_too_little,
     _draws_ahead,
     _is_sparing_where_it_is_to_be,
+    _gives_less_where_much_is_drawn_ahead,
     _agrees_to_what_all_limits_do,
     _keeps_keys_apart,
     _takes_back_the_last_grant_only,

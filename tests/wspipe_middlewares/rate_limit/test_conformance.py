@@ -90,6 +90,13 @@ class Greedy(Right):
         return self.take_now(key, limits, request._replace(sparing=False))
 
 
+class Unfair(Right):
+    """Gives to who comes first."""
+
+    async def take(self, key: Any, limits: Any, request: Request) -> Grant:
+        return self.take_now(key, limits, request._replace(share=0))
+
+
 class OneLimit(Right):
     """Looks at the first limit only."""
 
@@ -160,10 +167,14 @@ class Fast(Right):
         (Partial, "tokens where 3 are left and 4 are needed: 3, which should be 0"),
         (ShortSighted, "tokens of now and of the next two days: 10, which should be 12"),
         (Greedy, "at most a quarter of it: 10, which should be 2"),
+        (Unfair, "tokens where 8 are drawn ahead, of a share of 4: 50, which should be 2"),
         (OneLimit, "tokens of a bucket of 10 and one of 3: 10, which should be 3"),
         (OneKey, "tokens of another key: 0, which should be 10"),
         (Forgiving, "tokens after an old grant was to be taken back: 1, which should be 0"),
-        (Unforgiving, "tokens after 2 of the last grant were taken back: 0, which should be 2"),
+        (
+            Unforgiving,
+            "tokens after 2 of the last grant were taken back, twice: 0, which should be 2",
+        ),
         (Racing, "tokens for 50 at once, of a bucket of 10: 50, which should be 10"),
         (Timeless, "nanoseconds until the next token: 0, which should be"),
         (Slow, "far below the rate"),
