@@ -7,15 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.lowlevel import checkpoint
 
+from wspipe import WebSocket, websocket_app
 from wspipe_middlewares.rate_limit import Grant, Request, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wspipe import WebSocketApp
+    from wspipe_middlewares import RateLimit
     from wspipe_middlewares.rate_limit import Limit
     from wspipe_middlewares.rate_limit.clock import Now
 
 SECOND = 1_000_000_000
+
+
+def echoing(limit: RateLimit) -> WebSocketApp:
+    """Make an application that echoes text behind a limit."""
+
+    @websocket_app(pipeline=limit)
+    async def echo(socket: WebSocket) -> None:
+        async for text in socket.iter_text():
+            await socket.send_text(text)
+
+    return echo
 
 
 class FakeClock:

@@ -123,8 +123,9 @@ class SharedQuotas:
         shared.connections -= 1
         if not shared.connections and shared.fetching is not None:
             await asyncio.wait([shared.fetching])
-        if shared.connections or self._leases.pop(key, None) is None:
+        if shared.connections or self._leases.get(key) is not shared:
             return
+        del self._leases[key]
         count, mark = shared.lease.unused()
         if count and not self.breaker.is_open and not self._closed:
             try:

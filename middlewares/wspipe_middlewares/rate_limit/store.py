@@ -76,7 +76,7 @@ def checked(grant: Grant, request: Request, limits: Sequence[Limit]) -> Grant:
     if (
         len(grant.debts) != len(limits)
         or any(type(number) is not int or number < 0 for number in numbers)
-        or not (count == 0 or request.least <= count <= request.most)
+        or not (request.least <= count <= request.most if count else grant.wait > request.ahead)
     ):
         raise ValueError(f"the store answered {request} by {grant}, which makes no sense")
     return grant

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.limited import SECOND, FakeClock
+from tests.limited import SECOND, FakeClock, echoing
 from wspipe import (
     ImproperlyConfiguredException,
     PipelineMiddleware,
@@ -30,17 +30,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
-
-
-def echoing(limit: RateLimit) -> WebSocketApp:
-    """Make an application that echoes text behind a limit."""
-
-    @websocket_app(pipeline=limit)
-    async def echo(socket: WebSocket) -> None:
-        async for text in socket.iter_text():
-            await socket.send_text(text)
-
-    return echo
 
 
 async def send_to(app: WebSocketApp, *texts: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.limited import MemoryStore
+from tests.limited import MemoryStore, echoing
 from wspipe import ImproperlyConfiguredException, WebSocket, WebSocketDisconnect, websocket_app
 from wspipe.testing import ConnectionDenied, connect, websocket_scope
 from wspipe_middlewares import RateLimit, names
@@ -91,17 +91,6 @@ def make(limits: list[RateLimit], store: Moody, measured: Measured) -> Any:
         return limits[-1]
 
     return make
-
-
-def echoing(limit: RateLimit) -> WebSocketApp:
-    """Make an application that echoes text behind a limit."""
-
-    @websocket_app(pipeline=limit)
-    async def echo(socket: WebSocket) -> None:
-        async for text in socket.iter_text():
-            await socket.send_text(text)
-
-    return echo
 
 
 async def passes(app: WebSocketApp, count: int) -> int:
@@ -335,6 +324,7 @@ async def test_one_that_comes_and_goes_forgives_nothing(
     "grant",
     [
         Grant(2, (1,), 0),
+        Grant(0, (1,), 0),
         Grant(-1, (1,), 0),
         Grant(1, (1, 1), 0),
         Grant(1, (), 0),
