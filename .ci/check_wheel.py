@@ -25,7 +25,7 @@ def main(wheel: str) -> int:
     problems = [
         *(f"missing: {name}" for name in sorted((expected | typed) - held)),
         *(f"unexpected: {name}" for name in sorted(held - expected)),
-        *(f"unexpected kind of file: .{kind}" for kind in sorted(kinds - {"py", "typed", "html"})),
+        *(f"unexpected kind of file: .{kind}" for kind in sorted(kinds - {"py", "typed", "html", "lua"})),
     ]
     print("\n".join(problems) or f"{len(held)} files, as expected")
     return 1 if problems else 0
