@@ -7,6 +7,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 PACKAGES = {"src/wspipe": "wspipe", "middlewares/wspipe_middlewares": "wspipe_middlewares"}
+KINDS = {"py", "typed", "html", "lua"}
 
 
 def main(wheel: str) -> int:
@@ -25,7 +26,7 @@ def main(wheel: str) -> int:
     problems = [
         *(f"missing: {name}" for name in sorted((expected | typed) - held)),
         *(f"unexpected: {name}" for name in sorted(held - expected)),
-        *(f"unexpected kind of file: .{kind}" for kind in sorted(kinds - {"py", "typed", "html", "lua"})),
+        *(f"unexpected kind of file: .{kind}" for kind in sorted(kinds - KINDS)),
     ]
     print("\n".join(problems) or f"{len(held)} files, as expected")
     return 1 if problems else 0
