@@ -136,6 +136,8 @@ def _check_choice(
 ) -> None:
     if isinstance(given, str) and given in known:
         return
+    if option != "on_limit" and inspect.iscoroutinefunction(given):
+        raise _refusal(option, given, f"a plain function, not an async one: {function}")
     if function and callable(given):
         try:
             inspect.signature(given).bind(*[None] * parameters)

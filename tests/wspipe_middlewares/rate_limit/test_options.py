@@ -12,6 +12,11 @@ import pytest
 from wspipe import ASGIConnection, ImproperlyConfiguredException
 from wspipe_middlewares import RateLimit
 
+
+async def late(*_: Any) -> Any:
+    pass
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"rate": "20/fortnight"},
@@ -27,6 +32,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cost": 3}, "cost=3 must be one of"),
     ({"cost": lambda _: 1}, "must be a function of (event, connection): too many"),
     ({"key": "ip"}, "key='ip' must be one of 'client', 'connection', 'user', 'route', or a"),
+    ({"key": late}, "must be a plain function, not an async one: a function of the connection"),
+    ({"cost": late}, "must be a plain function, not an async one: a function of (event, connec"),
     ({"key": lambda: "x"}, "must be a function of the connection: too many"),
     ({"key": "route", "cost": "connections"}, "key='route' must be 'client', 'user' or a function"),
     ({"key": "connection", "cost": "connections"}, "key='connection' must be 'client', 'user' or"),
