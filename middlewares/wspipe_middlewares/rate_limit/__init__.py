@@ -10,7 +10,6 @@ from wspipe_middlewares.rate_limit.clock import SYSTEM, Clock
 from wspipe_middlewares.rate_limit.connection import LimitedConnection
 from wspipe_middlewares.rate_limit.exceeded import Exceeded, RateLimitExceeded
 from wspipe_middlewares.rate_limit.gcra import Draw, Request, draw
-from wspipe_middlewares.rate_limit.limiter import name_of
 from wspipe_middlewares.rate_limit.options import limiter_of
 from wspipe_middlewares.rate_limit.rate import Limit, Terms
 from wspipe_middlewares.rate_limit.store import Grant, Store
@@ -124,7 +123,7 @@ class RateLimit(Composable):
             for option in fields(self)[1:]
             if option.repr and (value := getattr(self, option.name)) != option.default
         )
-        store = [] if self.store is None else [f"store=<{name_of(self.store)}>"]
+        store = [] if self.store is None else [f"store=<{self._limiter.store_name}>"]
         return f"RateLimit({', '.join((repr(self.rate), *options, *store))})"
 
     def __call__(

@@ -107,10 +107,10 @@ class Lease:
 
         As long as the bucket holds something, the process takes what lasts to the horizon, but no
         more than a quarter of what is there: what it does not use, the bucket soon regains. Where
-        it is nearly empty, tokens are drawn ahead, no more than the process has lately used,
-        doubled as long as it uses all. Where more is drawn ahead than lasts to the horizon, each
-        process takes less, in proportion: that comes to the same share for all, which falls with
-        the square root of their number.
+        it is nearly empty, tokens are drawn ahead: twice as many as before where the process uses
+        them as they come, else as many as it uses to the horizon. Where more is drawn ahead than
+        lasts to the horizon, each process takes less, in proportion: that comes to the same share
+        for all, which falls with the square root of their number.
 
         Args:
             cost: What the first message that waits costs.

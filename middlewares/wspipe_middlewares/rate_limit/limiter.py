@@ -11,7 +11,6 @@ from wspipe import ASGIConnection, Event, ImproperlyConfiguredException
 from wspipe_middlewares.rate_limit.exceeded import Exceeded
 from wspipe_middlewares.rate_limit.local import LocalStore
 from wspipe_middlewares.rate_limit.redis import RedisStore
-from wspipe_middlewares.rate_limit.redis_url import ServerAddress
 from wspipe_middlewares.rate_limit.shared import OnStoreError, SharedQuotas
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ class Limiter:
         decisions: Counts.
         recorder: Takes the errors of the store.
         store: Holds the buckets that processes share: a URL, or one of the user's.
+        store_name: What it is called, without its password.
         on_store_error: What happens where it does not answer.
         store_timeout: Seconds that a message waits for it.
     """
@@ -66,6 +66,7 @@ class Limiter:
     decisions: Decisions
     recorder: Recorder
     store: str | Store | None = field(repr=False)
+    store_name: str
     on_store_error: OnStoreError
     store_timeout: float
     _local: LocalStore | None = None
@@ -116,9 +117,4 @@ class Limiter:
     def _open_store(self) -> tuple[Store, str]:
         assert self.store is not None  # noqa: S101 - then there would be buckets here
         store = RedisStore(self.store) if isinstance(self.store, str) else self.store
-        return store, name_of(self.store)
-
-
-def name_of(store: str | Store) -> str:
-    """Name a store, without its password."""
-    return str(ServerAddress.parse(store)) if isinstance(store, str) else type(store).__name__
+        return store, self.store_name

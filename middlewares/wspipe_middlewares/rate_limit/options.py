@@ -13,7 +13,7 @@ from wspipe_middlewares.metrics.recorder import recorder_of
 from wspipe_middlewares.rate_limit.clock import SECOND
 from wspipe_middlewares.rate_limit.keys import NAMED, key_function, stored
 from wspipe_middlewares.rate_limit.limiter import Limiter
-from wspipe_middlewares.rate_limit.rate import parse
+from wspipe_middlewares.rate_limit.rate import parse, refusal
 from wspipe_middlewares.rate_limit.redis import check_size
 from wspipe_middlewares.rate_limit.redis_url import ServerAddress
 from wspipe_middlewares.rate_limit.shared import MEANWHILE
@@ -46,24 +46,26 @@ def limiter_of(config: RateLimit) -> Limiter:
     _check_seconds("max_delay", config.max_delay, least=0)
     _check_seconds("store_timeout", config.store_timeout, least=0.001)
     if config.cost == "connections" and config.on_limit in {"drop", "raise"}:
-        raise _refusal(
+        raise refusal(
             "on_limit", config.on_limit, "'delay', 'close' or a function where cost='connections'"
         )
     if config.key in {"route", "connection"} and config.cost == "connections":
-        raise _refusal("key", config.key, "'client', 'user' or a function where cost='connections'")
+        raise refusal("key", config.key, "'client', 'user' or a function where cost='connections'")
     prefix = config.ipv6_prefix
     if type(prefix) is not int or not 1 <= prefix <= 128:
-        raise _refusal("ipv6_prefix", prefix, "a number of bits from 1 to 128")
+        raise refusal("ipv6_prefix", prefix, "a number of bits from 1 to 128")
     name: Any = config.name
     if not isinstance(name, str):
-        raise _refusal("name", name, "a text")
+        raise refusal("name", name, "a text")
     patience = round(config.max_delay * SECOND) if config.on_limit == "delay" else 0
-    name = name or "; ".join(map(str, limits))
+    text = "; ".join(map(str, limits))
+    name = name or text
     recorder = recorder_of(config.meter_provider)
+    store_name = _check_store(config.store, limits, patience)
     return Limiter(
         name=name,
         limits=limits,
-        text="; ".join(map(str, limits)),
+        text=text,
         prefix=f"wspipe:{stored(name)}:{_signature(config, limits)}:",
         key_of=key_function(
             config.key, Proxies.of(config.proxies, config.proxy_header), config.ipv6_prefix
@@ -74,7 +76,9 @@ def limiter_of(config: RateLimit) -> Limiter:
         clock=config.clock,
         decisions=recorder.decisions(name),
         recorder=recorder,
-        store=_checked_store(config, limits, patience),
+        # A connection is in one process only.
+        store=None if config.key == "connection" else config.store,
+        store_name=store_name,
         on_store_error=config.on_store_error,
         store_timeout=config.store_timeout,
     )
@@ -99,19 +103,16 @@ def _cost_function(cost: str | Cost) -> Cost | None:
     return checked_cost
 
 
-def _checked_store(
-    config: RateLimit, limits: tuple[Limit, ...], patience: int
-) -> str | Store | None:
-    store: Any = config.store
+def _check_store(store: object, limits: tuple[Limit, ...], patience: int) -> str:
+    """Refuse what is no store; name one that is, without its password."""
     if isinstance(store, str):
-        ServerAddress.parse(store)
         check_size(limits, patience)
-    elif store is not None and not isinstance(store, Store):
-        raise _refusal(
+        return str(ServerAddress.parse(store))
+    if store is not None and not isinstance(store, Store):
+        raise refusal(
             "store", store, "the URL of a server, or an object with async take and put_back"
         )
-    # A connection is in one process only.
-    return None if config.key == "connection" else store
+    return type(store).__name__
 
 
 def _signature(config: RateLimit, limits: tuple[Limit, ...]) -> str:
@@ -137,22 +138,18 @@ def _check_choice(
     if isinstance(given, str) and given in known:
         return
     if option != "on_limit" and inspect.iscoroutinefunction(given):
-        raise _refusal(option, given, f"a plain function, not an async one: {function}")
+        raise refusal(option, given, f"a plain function, not an async one: {function}")
     if function and callable(given):
         try:
             inspect.signature(given).bind(*[None] * parameters)
         except (TypeError, ValueError) as error:
-            raise _refusal(option, given, f"{function}: {error}") from None
+            raise refusal(option, given, f"{function}: {error}") from None
         return
     choices = ", ".join(map(repr, known))
-    raise _refusal(option, given, f"one of {choices}" + (f", or {function}" if function else ""))
+    raise refusal(option, given, f"one of {choices}" + (f", or {function}" if function else ""))
 
 
 def _check_seconds(option: str, given: Any, *, least: float) -> None:
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not least <= given <= _LONGEST_DELAY:
-        raise _refusal(option, given, f"a number of seconds from {least} to {_LONGEST_DELAY}")
-
-
-def _refusal(option: str, given: object, right: str) -> ImproperlyConfiguredException:
-    return ImproperlyConfiguredException(detail=f"{option}={given!r} must be {right}")
+        raise refusal(option, given, f"a number of seconds from {least} to {_LONGEST_DELAY}")

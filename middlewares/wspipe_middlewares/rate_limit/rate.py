@@ -78,7 +78,7 @@ def parse(rate: object, burst: int | tuple[int, ...] | None = None) -> tuple[Lim
         ImproperlyConfiguredException: It makes no sense.
     """
     if not isinstance(rate, str):
-        raise _refusal("rate", rate, f"a text such as {_EXAMPLES}")
+        raise refusal("rate", rate, f"a text such as {_EXAMPLES}")
     parts = [_parse_one(part.strip(), rate) for part in rate.split(";")]
     bursts = _bursts(burst, [amount for amount, _ in parts])
     return tuple(
@@ -89,13 +89,13 @@ def parse(rate: object, burst: int | tuple[int, ...] | None = None) -> tuple[Lim
 def _parse_one(text: str, rate: str) -> tuple[int, int]:
     match = _RATE.fullmatch(text)
     if match is None:
-        raise _refusal("rate", rate, f"a text such as {_EXAMPLES}")
+        raise refusal("rate", rate, f"a text such as {_EXAMPLES}")
     unit = match["unit"].removesuffix("s")
     if unit not in _UNITS:
-        raise _refusal("rate", rate, f"a rate per second, minute, hour or day, such as {_EXAMPLES}")
+        raise refusal("rate", rate, f"a rate per second, minute, hour or day, such as {_EXAMPLES}")
     amount, count = int(match["amount"]), int(match["count"] or 1)
     if not amount or not count:
-        raise _refusal("rate", rate, f"a rate above zero, such as {_EXAMPLES}")
+        raise refusal("rate", rate, f"a rate above zero, such as {_EXAMPLES}")
     return amount, count * _UNITS[unit]
 
 
@@ -105,12 +105,13 @@ def _bursts(burst: int | tuple[int, ...] | None, amounts: list[int]) -> Sequence
     bursts = burst if isinstance(burst, tuple) else (burst,)
     numbers = [size for size in bursts if type(size) is int and size > 0]
     if len(numbers) != len(bursts):
-        raise _refusal("burst", burst, "a whole number above zero, or a tuple of such")
+        raise refusal("burst", burst, "a whole number above zero, or a tuple of such")
     if len(numbers) != len(amounts):
         several = f"a tuple of {len(amounts)} numbers, one for each limit"
-        raise _refusal("burst", burst, "one number" if len(amounts) == 1 else several)
+        raise refusal("burst", burst, "one number" if len(amounts) == 1 else several)
     return numbers
 
 
-def _refusal(option: str, given: object, right: str) -> ImproperlyConfiguredException:
+def refusal(option: str, given: object, right: str) -> ImproperlyConfiguredException:
+    """Make the error that refuses an option: what was given, and what would be right."""
     return ImproperlyConfiguredException(detail=f"{option}={given!r} must be {right}")
