@@ -75,14 +75,15 @@ def _network(proxy: str) -> IPv4Network | IPv6Network:
         address = _plain(ip_address(text.partition("/")[0]))
     except ValueError:
         raise ImproperlyConfiguredException(
-            detail="a proxy is an address such as '10.0.0.1', a network such as '10.0.0.0/8', "
+            detail="proxies: one is an address such as '10.0.0.1', a network such as '10.0.0.0/8', "
             f"or 'unix', not {proxy!r}"
         ) from None
     first = _plain(network.network_address)
     prefix = network.prefixlen - (network.max_prefixlen - first.max_prefixlen)
     if address != first or "%" in text:  # a peer's zone is ignored, so none can be demanded
         raise ImproperlyConfiguredException(
-            detail=f"a network has no host bits and no zone: '{first}/{prefix}', not {proxy!r}"
+            detail=f"proxies: a network has no host bits and no zone: '{first}/{prefix}', "
+            f"not {proxy!r}"
         )
     return ip_network(f"{first}/{prefix}")
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast, overload
 
 from wspipe.exceptions import ImproperlyConfiguredException
 from wspipe.judgement import kind_of
-from wspipe.pipeline import Composable, Pipeline, StateValidation, is_async
+from wspipe.pipeline import (
+    Composable,
+    Pipeline,
+    StateValidation,
+    is_async,
+    may_reject,
+    rehearsal_of,
+)
 from wspipe.state_machine import RECEIVE, SEND
 from wspipe.types import Event
 
@@ -192,6 +199,17 @@ class _Select(Composable):
     @property
     def owns_resources(self) -> bool:
         return self.chosen.owns_resources
+
+    @property
+    def rejects(self) -> bool:
+        return any(map(may_reject, self.chosen))
+
+    @property
+    def observes(self) -> bool:
+        return any(getattr(stage, "observes", False) for stage in self.chosen)
+
+    def rehearsal(self) -> _Select:
+        return replace(self, chosen=Pipeline(*map(rehearsal_of, self.chosen)))
 
     async def startup(self) -> None:
         await self.chosen.startup()

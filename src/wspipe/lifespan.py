@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from wspipe.pipeline import Pipeline
     from wspipe.types import ASGIApp, Event, Receive, Scope, Send
 
 
+class Resources(Protocol):
+    """What is started with the server and shut down with it, such as a `Pipeline`."""
+
+    async def startup(self) -> None:
+        """Start."""
+        ...
+
+    async def shutdown(self) -> None:
+        """Shut down."""
+        ...
+
+
 async def run_around(
-    app: ASGIApp, pipeline: Pipeline, scope: Scope, receive: Receive, send: Send
+    app: ASGIApp, pipeline: Resources, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Run an application's lifespan with the pipeline's resources around it.
 

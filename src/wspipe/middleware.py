@@ -12,6 +12,9 @@ from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from wspipe.config.application import ConfiguredMiddleware
+    from wspipe.config.config import Config
+    from wspipe.config.document import Source
     from wspipe.types import ASGIApp, Event, Middleware, Receive, Scope, Send
 
 
@@ -35,6 +38,27 @@ class PipelineMiddleware:
         self.app = app
         self.pipeline = Pipeline(*(() if pipeline is None else (pipeline,))).with_wire(strict=False)
 
+    @classmethod
+    def from_config(cls, app: ASGIApp, source: Source | Config = None) -> ConfiguredMiddleware:
+        """Put the pipelines of a configuration around an application.
+
+        Args:
+            app: Any ASGI application.
+            source: A file ending in `.toml` or `.json`, of a `pyproject.toml` the table
+                `[tool.wspipe]`; a dictionary; or a `Config`. Left out, it is `wspipe.toml` in the
+                current directory, or else its `pyproject.toml`.
+
+        Returns:
+            The application, whose `reload` takes a changed configuration.
+
+        Raises:
+            ImproperlyConfiguredException: `app` is not callable.
+            ConfigurationError: Something is wrong with the configuration.
+        """
+        from wspipe.config.application import ConfiguredMiddleware  # noqa: PLC0415 - a subclass
+
+        return ConfiguredMiddleware(app, source)
+
     def __repr__(self) -> str:
         """Read as the code that makes it."""
         return f"PipelineMiddleware({self.app!r}, pipeline={self.pipeline!r})"
@@ -42,17 +66,19 @@ class PipelineMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "websocket":
-            await self._serve(ASGIConnection(scope), receive, send)
+            await self._serve(self.pipeline, ASGIConnection(scope), receive, send)
         elif scope["type"] == "lifespan" and self.pipeline.owns_resources:
             await lifespan.run_around(self.app, self.pipeline, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    async def _serve(self, connection: ASGIConnection, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, pipeline: Pipeline, connection: ASGIConnection, receive: Receive, send: Send
+    ) -> None:
         try:
-            connection.receive, connection.send = self.pipeline(connection, receive, send)
+            connection.receive, connection.send = pipeline(connection, receive, send)
             try:
-                await self.pipeline.admit(connection)
+                await pipeline.admit(connection)
             except ConnectionRejected as rejection:
                 await reject(connection.wire, rejection)
             else:

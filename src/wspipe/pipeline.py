@@ -15,6 +15,8 @@ from wspipe.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from wspipe.config.config import Config
+    from wspipe.config.document import Source
     from wspipe.connection import ASGIConnection
     from wspipe.types import Middleware, Receive, Send
 
@@ -100,6 +102,24 @@ class Pipeline(Composable):
                 stages.append(middleware)
         _check_order(stages)
         object.__setattr__(self, "middlewares", tuple(stages))
+
+    @classmethod
+    def from_config(cls, source: Source | Config = None, name: str | None = None) -> Pipeline:
+        """Give a pipeline of a configuration.
+
+        Args:
+            source: A file ending in `.toml` or `.json`, of a `pyproject.toml` the table
+                `[tool.wspipe]`; a dictionary; or a `Config`. Left out, it is `wspipe.toml` in the
+                current directory, or else its `pyproject.toml`.
+            name: The name of the pipeline; left out, the default one.
+
+        Raises:
+            ConfigurationError: Something is wrong with the configuration, or there is no such
+                pipeline.
+        """
+        from wspipe.config.config import Config  # noqa: PLC0415 - it is made of pipelines
+
+        return Config.load(source).named(name).pipeline
 
     def __call__(
         self, connection: ASGIConnection[Any, Any], receive: Receive, send: Send
@@ -304,6 +324,25 @@ def _check_middleware(middleware: object, position: int) -> None:
         raise ImproperlyConfiguredException(
             detail=f"position {position} of the pipeline: {middleware!r} is {problem}"
         )
+
+
+def may_reject(middleware: Middleware) -> bool:
+    """Tell whether a middleware may deny a connection before the application sees it.
+
+    Args:
+        middleware: One that says so itself, as `rejects`; else, it may if it has an `admit`.
+    """
+    return bool(getattr(middleware, "rejects", hasattr(middleware, "admit")))
+
+
+def rehearsal_of(middleware: Middleware) -> Middleware:
+    """Give what is measured in the place of a middleware: its `rehearsal()`, or itself.
+
+    Args:
+        middleware: A stage of a pipeline.
+    """
+    rehearsal = getattr(middleware, "rehearsal", None)
+    return middleware if rehearsal is None else rehearsal()
 
 
 def is_async(function: object) -> bool:

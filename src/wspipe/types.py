@@ -35,7 +35,18 @@ class Middleware(Protocol):
 
     - `async admit(connection)`: runs before the application sees the connection and may raise
       `ConnectionRejected`;
-    - `async startup()` and `async shutdown()`: run with the server's lifespan.
+    - `async startup()` and `async shutdown()`: run with the server's lifespan;
+    - `owns_resources`: whether it needs those two at all.
+
+    And for the commands that look at a configured pipeline without running it:
+
+    - `observes`: whether it wants to see every connection, rejected ones included;
+    - `rejects`: whether its `admit`, as it is configured, may reject;
+    - `checks_origin`: whether it refuses pages of other sites;
+    - `review(before, behind)`: gives a sentence for each thing that is wrong with its place among
+      the stages closer to the server and those closer to the application;
+    - `rehearsal()`: gives a copy to be measured, with no effect outside the process, and never in
+      the way of a message.
     """
 
     def __call__(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping  # noqa: TC003 - configuration reads the types
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import structlog
 
 from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
 from wspipe_middlewares.logging.connection import ConnectionLog, MessageLog
 from wspipe_middlewares.logging.level import LEVELS, Level
+from wspipe_middlewares.logging.rehearsal import rehearsing
 from wspipe_middlewares.logging.setup import configure
 from wspipe_middlewares.logging.trace_ids import add_trace_ids
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Level", "Logging", "add_trace_ids", "configure"]
 
@@ -50,6 +49,7 @@ class Logging(Composable):
         ImproperlyConfiguredException: An option has no such value.
     """
 
+    observes: ClassVar[bool] = True
     messages: bool = False
     ratio: float = 1.0
     preview: int = 64
@@ -91,3 +91,13 @@ class Logging(Composable):
             return receive, send
         messages = MessageLog(connection, logger, ratio=self.ratio, preview=self.preview)
         return messages.logged_receive(receive), messages.logged_send(send)
+
+    def rehearsal(self) -> Logging:
+        """Give a copy to be measured: with no effect outside the process and never in the way.
+
+        Its lines are rendered by the processors in force, and by the formatters where they would
+        go to the standard library, and thrown away. What writing and exporting them costs is not
+        told.
+        """
+        logger = self.logger or structlog.get_logger("wspipe")
+        return replace(self, logger=rehearsing(logger))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 
 from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
 from wspipe_middlewares.metrics.connection import ConnectionMetrics
@@ -11,8 +13,9 @@ from wspipe_middlewares.metrics.messages import MessageMetrics
 from wspipe_middlewares.metrics.recorder import Recorder, recorder_of
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
+    from collections.abc import Iterator, Sequence
 
+    from wspipe import Middleware
 
 __all__ = ["Metrics"]
 
@@ -47,6 +50,7 @@ class Metrics(Composable):
         ImproperlyConfiguredException: A close code is not one of an application.
     """
 
+    observes: ClassVar[bool] = True
     message_size: bool = False
     process_duration: bool = False
     send_duration: bool = False
@@ -62,6 +66,18 @@ class Metrics(Composable):
                     detail=f"close_codes has codes from 3000 to 4999, not {code!r}"
                 )
         object.__setattr__(self, "_recorder", recorder_of(self.meter_provider))
+
+    def review(self, before: Sequence[Middleware], behind: Sequence[Middleware]) -> Iterator[str]:
+        """Advise on its place in a pipeline: see `wspipe.Middleware`."""
+        del behind
+        for other in before:
+            if isinstance(other, Metrics) and other._recorder is self._recorder:  # noqa: SLF001
+                yield "counts nothing: a Metrics of the same meter provider is before it"
+                return
+
+    def rehearsal(self) -> Metrics:
+        """Give a copy to be measured, which nobody exports: see `wspipe.Middleware`."""
+        return replace(self, meter_provider=NoOpMeterProvider())
 
     def __call__(
         self, connection: ASGIConnection, receive: Receive, send: Send

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field, fields
-from typing import TYPE_CHECKING, Literal
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 
 from wspipe import ASGIConnection, Composable, Receive, Send
 from wspipe_middlewares.rate_limit.clock import SYSTEM, Clock
 from wspipe_middlewares.rate_limit.connection import LimitedConnection
 from wspipe_middlewares.rate_limit.exceeded import Exceeded, RateLimitExceeded
 from wspipe_middlewares.rate_limit.gcra import Draw, Request, draw
+from wspipe_middlewares.rate_limit.keys import Key  # noqa: TC001 - configuration reads the types
+from wspipe_middlewares.rate_limit.limiter import Cost, Limiter, OnLimit  # noqa: TC001 - likewise
 from wspipe_middlewares.rate_limit.options import limiter_of
-from wspipe_middlewares.rate_limit.rate import Limit, Terms
+from wspipe_middlewares.rate_limit.rate import Limit, Terms, are_as_strict
+from wspipe_middlewares.rate_limit.shared import OnStoreError  # noqa: TC001 - likewise
 from wspipe_middlewares.rate_limit.store import Grant, Store
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
+    from collections.abc import Iterator, Sequence
 
-    from wspipe_middlewares.rate_limit.keys import Key
-    from wspipe_middlewares.rate_limit.limiter import Cost, Limiter, OnLimit
-    from wspipe_middlewares.rate_limit.shared import OnStoreError
+    from wspipe import Middleware
 
 __all__ = [
     "Clock",
@@ -34,6 +37,9 @@ __all__ = [
     "Terms",
     "draw",
 ]
+
+_INEXHAUSTIBLE: Final = 10**15
+_NOWHERE: Final = NoOpMeterProvider()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -143,6 +149,39 @@ class RateLimit(Composable):
         """
         if self.cost == "connections":
             await LimitedConnection(connection, self._limiter, connection.send, self).admit()
+
+    @property
+    def rejects(self) -> bool:
+        """Whether it may reject connections."""
+        return self.cost == "connections"
+
+    def review(self, before: Sequence[Middleware], behind: Sequence[Middleware]) -> Iterator[str]:
+        """Advise on its place in a pipeline: see `wspipe.Middleware`."""
+        del behind
+        for other in before:
+            if (
+                isinstance(other, RateLimit)
+                and (other.cost, other.key) == (self.cost, self.key)
+                and are_as_strict(other._limiter.limits, self._limiter.limits)  # noqa: SLF001
+            ):
+                yield f"never comes into play: {other!r} before it lets no more pass"
+                return
+
+    def rehearsal(self) -> RateLimit:
+        """Give a copy to be measured: with no effect outside the process and never in the way.
+
+        It has the rate, but buckets of its own that nothing empties. It counts by the client where
+        it would count by a user, whom nothing may have logged in. It is without its store: the
+        round trips that a message costs are told by the store's own documentation.
+        """
+        limits = self._limiter.limits
+        return replace(
+            self,
+            burst=(_INEXHAUSTIBLE,) * len(limits),
+            key="client" if self.key == "user" else self.key,
+            store=None,
+            meter_provider=_NOWHERE,
+        )
 
     @property
     def owns_resources(self) -> bool:

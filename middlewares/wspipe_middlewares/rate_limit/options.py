@@ -38,7 +38,6 @@ def limiter_of(config: RateLimit) -> Limiter:
     Raises:
         ImproperlyConfiguredException: An option makes no sense.
     """
-    limits = parse(config.rate, config.burst)
     _check_choice("cost", config.cost, _COSTS, "a function of (event, connection)", 2)
     _check_choice("key", config.key, NAMED, "a function of the connection", 1)
     _check_choice("on_limit", config.on_limit, _POLICIES, "a function of an Exceeded", 1)
@@ -57,6 +56,7 @@ def limiter_of(config: RateLimit) -> Limiter:
     name: Any = config.name
     if not isinstance(name, str):
         raise refusal("name", name, "a text")
+    limits = parse(config.rate, config.burst)
     patience = round(config.max_delay * SECOND) if config.on_limit == "delay" else 0
     text = "; ".join(map(str, limits))
     name = name or text

@@ -112,6 +112,22 @@ def _bursts(burst: int | tuple[int, ...] | None, amounts: list[int]) -> Sequence
     return numbers
 
 
+def are_as_strict(limits: Sequence[Limit], others: Sequence[Limit]) -> bool:
+    """Tell whether what passes some limits surely passes others.
+
+    Args:
+        limits: The limits that it has passed.
+        others: The limits that come after them.
+    """
+    return all(
+        any(
+            one.burst <= other.burst and one.amount * other.period <= other.amount * one.period
+            for one in limits
+        )
+        for other in others
+    )
+
+
 def refusal(option: str, given: object, right: str) -> ImproperlyConfiguredException:
     """Make the error that refuses an option: what was given, and what would be right."""
     return ImproperlyConfiguredException(detail=f"{option}={given!r} must be {right}")

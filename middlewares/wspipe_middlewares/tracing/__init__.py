@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from opentelemetry.trace import Tracer, TracerProvider, get_tracer
+from opentelemetry.trace import (
+    NoOpTracerProvider,
+    Tracer,
+    TracerProvider,
+    get_tracer,
+    get_tracer_provider,
+)
 
 from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
 from wspipe_middlewares.names import SCHEMA_URL
@@ -62,6 +68,7 @@ class Tracing(Composable):
         ImproperlyConfiguredException: An option has no such value.
     """
 
+    observes: ClassVar[bool] = True
     span: Literal["handshake", "connection"] = "handshake"
     messages: Literal["off", "receive", "all"] = "off"
     ratio: float = 1.0
@@ -108,6 +115,16 @@ class Tracing(Composable):
         if self.messages == "receive":
             return messages.traced_receive(receive), send
         return messages.traced_receive(receive), messages.traced_send(send)
+
+    def rehearsal(self) -> Tracing:
+        """Give a copy to be measured, whose spans nobody exports: see `wspipe.Middleware`."""
+        provider = self.tracer_provider or get_tracer_provider()
+        try:
+            # Of the SDK's: one that samples as the environment says, and has no exporter.
+            fresh = type(provider)()
+        except TypeError:
+            fresh = NoOpTracerProvider()
+        return replace(self, tracer_provider=fresh)
 
 
 def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
