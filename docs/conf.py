@@ -60,15 +60,24 @@ nitpick_ignore = {
     ("py:class", "FilteringBoundLogger"),  # structlog
     ("py:class", "EventDict"),
     ("py:class", "MeterProvider"),  # OpenTelemetry
+    ("py:class", "opentelemetry.metrics.MeterProvider"),
     ("py:class", "opentelemetry.trace.TracerProvider"),
     ("py:class", "Decorator"),  # what on_receive and on_send are without a function
     ("py:class", "Key"),  # what the options of a rate limit may be, as their texts say
     ("py:class", "OnLimit"),
     ("py:class", "OnStoreError"),
+    ("py:class", "Source"),  # what a configuration may be, as the texts say
+    ("py:class", "Document"),
+    ("py:class", "Declarations"),  # what a configuration consists of inside
+    ("py:class", "KeyPath"),
+    ("py:class", "Position"),
+    ("py:class", "wspipe.config.building.Stage"),
+    ("py:class", "wspipe.config.declarations.RouteDeclaration"),
+    ("py:class", "wspipe.config.options.Option"),
     ("py:class", "wspipe.scope.Auth"),  # the type variables of a connection
     ("py:class", "wspipe.scope.User"),
 }
-nitpick_ignore_regex = {("py:class", r"(collections|contextlib)\..*")}
+nitpick_ignore_regex = {("py:class", r"(collections|contextlib|importlib)\..*")}
 
 # Single backticks in a docstring name an object where there is one, else they are code.
 default_role = "py:obj"

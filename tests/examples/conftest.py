@@ -81,7 +81,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
 
 
 @contextmanager
-def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _running(*arguments: str, cwd: Path = EXAMPLES) -> Iterator[subprocess.Popen[str]]:
     environment = {
         "OTEL_SDK_DISABLED": "true",  # without a collector the exporters would complain
         **os.environ,
@@ -90,7 +90,7 @@ def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     }
     with subprocess.Popen(
         [sys.executable, "-m", *arguments],
-        cwd=EXAMPLES,
+        cwd=cwd,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -108,7 +108,7 @@ def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def run() -> Callable[..., Any]:
-    """Run a module of Python in `examples/`; its output ends when it does, or after `PATIENCE`."""
+    """Run a module of Python in a folder; its output ends when it does, or after `PATIENCE`."""
     return _running
 
 
@@ -135,12 +135,12 @@ class Server:
 
 
 @pytest.fixture
-def serve() -> Callable[[str], Any]:
+def serve() -> Callable[..., Any]:
     """Serve a program on a free port by uvicorn's command line."""
 
     @contextmanager
-    def serving(target: str) -> Iterator[Server]:
-        with _running("uvicorn", target, "--port", "0") as process:
+    def serving(target: str, cwd: Path = EXAMPLES) -> Iterator[Server]:
+        with _running("uvicorn", target, "--port", "0", cwd=cwd) as process:
             yield Server(process)
 
     return serving

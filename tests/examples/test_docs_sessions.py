@@ -11,6 +11,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from websockets.sync.client import connect
 
+from tests.examples.client_session import Session
 from tests.otlp_receiver import plain, receiving
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tests.otlp_receiver import Receiver
 
 DOCS = Path(__file__).parents[2] / "docs"
-CONTROL = re.compile(r"\x1b(\[[0-9;]*[A-Za-z]|[78])")
 VARIABLE = {
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d": "<time>",
     r"127\.0\.0\.1:\d+": "<address>",
@@ -40,32 +40,6 @@ def settled(text: str) -> str:
 
 def lines_of_structlog(log: str) -> str:
     return "\n".join(line for line in log.splitlines() if re.match(r"\d{4}-\d\d-\d\d ", line))
-
-
-class Session:
-    """A session of the interactive client of websockets, held as the page shows it."""
-
-    def __init__(self, process: Any) -> None:
-        self.process = process
-        self.output = ""
-
-    def hold(self, shown: str) -> None:
-        for line in shown.splitlines():
-            if line.startswith("> "):
-                self.process.stdin.write(f"{line.removeprefix('> ')}\n")
-                self.process.stdin.flush()
-            else:
-                if line == "Connection closed: 1000 (OK).":
-                    self.process.stdin.close()
-                self.expect(line)
-
-    def expect(self, line: str) -> None:
-        while line not in self.output:
-            char = self.process.stdout.read(1)
-            if not char:
-                pytest.fail(f"the client ended before it printed {line!r}: {self.output!r}")
-            self.output = CONTROL.sub("", self.output + char)
-        self.output = self.output.partition(line)[2]
 
 
 @pytest.fixture
@@ -176,7 +150,10 @@ def test_the_test_of_the_quota(run: Callable[..., Any], shown: Callable[[str], s
 
 def test_every_named_output_is_compared_here() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md"))
-    here = Path(__file__).read_text(encoding="utf-8")
-    names = re.findall(r"^```\{code-block\} text\n:name: (\S+)$", pages, re.MULTILINE)
-    assert len(names) == pages.count("```{code-block} text\n") >= 6
+    here = "".join(
+        test.read_text(encoding="utf-8") for test in Path(__file__).parent.glob("test_*.py")
+    )
+    names = re.findall(r"^```\{code-block\} (?:text|console)\n:name: (\S+)$", pages, re.MULTILINE)
+    blocks = re.findall(r"^```\{code-block\} (?:text|console)$", pages, re.MULTILINE)
+    assert len(names) == len(blocks) >= 6
     assert [name for name in names if f'"{name}"' not in here] == []

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 from rich.console import Console
 from yarl import URL
 
+from wspipe.cli.check import check
 from wspipe.cli.demo import app as demo_app
 from wspipe.cli.demo import close_all
+from wspipe.cli.explain import explain
+from wspipe.cli.listing import middlewares
+from wspipe.cli.output import fail
+from wspipe.cli.run import run
+from wspipe.cli.schema import schema
 from wspipe.cli.server import ListenError, Server, listen
+from wspipe.cli.show import show
 from wspipe_middlewares.logging import configure  # noqa: TID251 - the command line stands on both
 
 if TYPE_CHECKING:
     from wspipe import ASGIApp
 
-app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, help="Middleware for ASGI WebSockets."
-)
+app = typer.Typer(pretty_exceptions_enable=False, help="Middleware for ASGI WebSockets.")
+for subcommand in (check, show, explain, schema, middlewares, run):
+    app.command()(subcommand)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it by position
@@ -36,7 +43,7 @@ def _port_number(value: str) -> int:
     except ValueError:
         port = -1
     if not 0 <= port <= 65535:
-        _fail(f"{value!r} is no port; give a number from 1 to 65535, or 0 for any free port")
+        fail(f"{value!r} is no port; give a number from 1 to 65535, or 0 for any free port")
     return port
 
 
@@ -46,13 +53,8 @@ def _collector_url(value: str) -> URL:
     except ValueError:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        _fail(f"{value!r} is no URL of a collector; give one such as http://127.0.0.1:4318")
+        fail(f"{value!r} is no URL of a collector; give one such as http://127.0.0.1:4318")
     return url
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"wspipe: {message}", err=True)
-    raise typer.Exit(2)
 
 
 @app.callback(invoke_without_command=True)
@@ -96,7 +98,7 @@ def demo(
         try:
             listener = stack.enter_context(listen(host, port))
         except ListenError as error:
-            _fail(str(error))
+            fail(str(error))
         served = _export(demo_app, stack, prometheus=prometheus, collector=otlp)
         url = str(URL.build(scheme="http", host=host, port=listener.getsockname()[1]))
         console = Console(highlight=False, soft_wrap=True)
@@ -113,7 +115,15 @@ def demo(
             for address in metrics.values():
                 console.print(f"wspipe demo: Prometheus finds metrics at {address}")
 
-        Server(served, started=announce, stopping=close_all).run(sockets=[listener])
+        Server(
+            served,
+            started=announce,
+            stopping=close_all,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=2,
+            ws_max_size=64 * 1024,
+        ).run(sockets=[listener])
         if json:
             logger.info("demo.stop")
     if not json:
@@ -128,7 +138,7 @@ def _export(
     try:
         from wspipe.cli.telemetry import Telemetry, with_metrics  # noqa: PLC0415 - has more needs
     except ModuleNotFoundError as error:
-        _fail(
+        fail(
             f"{error.name} is not installed; "
             "--prometheus and --otlp need pip install 'wspipe[cli,otel]'"
         )

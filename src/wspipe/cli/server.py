@@ -5,34 +5,42 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+from anyio import CancelScope, create_task_group, sleep, sleep_forever
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from types import FrameType
 
     from wspipe import ASGIApp
+
+
+_TICK: Final = 0.1
+"""Seconds between two looks for a second signal; those of uvicorn's own are as long."""
+
+_log = logging.getLogger("uvicorn.error")
 
 
 class ListenError(Exception):
     """The server cannot listen there; the message says why."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:
     """Open a listening socket.
 
     Args:
         host: A name or an address, of IPv4 or IPv6.
         port: The port; 0 takes a free one.
+        backlog: How many connections may wait; by default a few.
 
     Raises:
         ListenError: The port is in use or not ours to take, or there is no such host.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family)
+        return socket.create_server(address, family=family, backlog=backlog)
     except (socket.gaierror, UnicodeError):
         raise ListenError(f"there is no host {host!r}; choose another --host") from None
     except OSError as error:
@@ -49,37 +57,70 @@ class Server(uvicorn.Server):
         app: The application.
         started: Called once connections are welcome.
         stopping: Awaited when no new ones are taken any more, before uvicorn ends those that are
-            still open.
+            still open; cancelled by a second signal.
+        beside: Runs while the server does, until it stops.
+        **options: For `uvicorn.Config`.
     """
 
     def __init__(
-        self, app: ASGIApp, *, started: Callable[[], None], stopping: Callable[[], Awaitable[None]]
+        self,
+        app: ASGIApp,
+        *,
+        started: Callable[[], None],
+        stopping: Callable[[], Awaitable[object]],
+        beside: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                access_log=False,
-                log_config=None,
-                log_level="warning",
-                timeout_graceful_shutdown=2,
-                ws_max_size=64 * 1024,
-            )
-        )
-        logging.getLogger("uvicorn.error").addFilter(_is_right)
+        super().__init__(uvicorn.Config(app, log_config=None, **options))
+        _log.addFilter(_is_right)
         self._announce = started
         self._say_goodbye = stopping
+        self._serving: CancelScope  # made where there is an event loop
+        self._beside = beside
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal comes."""
+        self._serving = CancelScope()
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._run_beside)
+            await super().serve(sockets)
+            self._serving.cancel()
+
+    async def _run_beside(self) -> None:
+        with self._serving:
+            await self._beside()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then tell."""
-        await super().startup(sockets)
-        self._announce()
+        """Start, then tell; where that fails, log why, and leave `started` false."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # some versions of uvicorn leave by it, and have logged why
+            self.should_exit = True
+        except OSError as error:
+            where = self.config.uds or f"file descriptor {self.config.fd}"
+            why = os.strerror(error.errno or 0).lower()
+            _log.error("cannot listen on %s: %s", where, why)
+            await self.lifespan.shutdown()
+            self.should_exit = True
+        if self.started:
+            self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say goodbye, then stop."""
+        self._serving.cancel()
         for server in self.servers:
             server.close()
-        await self._say_goodbye()
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._cut_short, tasks.cancel_scope)
+            await self._say_goodbye()
+            tasks.cancel_scope.cancel()
         await super().shutdown(sockets)
+
+    async def _cut_short(self, goodbye: CancelScope) -> None:
+        # Set in a signal handler, where nothing but a look is safe; uvicorn's own loop looks too.
+        while not self.force_exit:  # noqa: ASYNC110
+            await sleep(_TICK)
+        goodbye.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop on a signal, at once on a second one; uvicorn's own method would raise it again."""
