@@ -67,6 +67,7 @@ nitpick_ignore = {
     ("py:class", "OnLimit"),
     ("py:class", "OnStoreError"),
     ("py:class", "Source"),  # what a configuration may be, as the texts say
+    ("py:class", "Builder"),
     ("py:class", "Document"),
     ("py:class", "Declarations"),  # what a configuration consists of inside
     ("py:class", "KeyPath"),

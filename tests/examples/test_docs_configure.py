@@ -170,7 +170,7 @@ def tomls() -> list[str]:
 
 
 def test_the_tutorial(page: Page, run: Callable[..., Any], shown: Callable[[str], str]) -> None:
-    first, mistakes, mended = tomls()
+    first, mistakes, mended, _ = tomls()
     page.save(first)
     page.does("configure-check")
 
@@ -205,10 +205,15 @@ def test_the_tutorial(page: Page, run: Callable[..., Any], shown: Callable[[str]
 
 
 def test_the_tutorial_on_secrets(page: Page) -> None:
-    page.save((CONFIGURED / "wspipe.toml").read_text(encoding="utf-8"))
+    page.save(tomls()[-1])
     page.does("configure-secret")
     printed, _ = page.execute("configure-secret")
     assert "s3cret" not in printed
+
+    page.save((CONFIGURED / "wspipe.toml").read_text(encoding="utf-8"))
+    shutil.copy(CONFIGURED / "origin.py", page.folder)
+    page.environment["REDIS_URL"] = "redis://:s3cret@127.0.0.1:6379"
+    page.does("configure-guard")
 
 
 def settled(text: str) -> list[list[str]]:

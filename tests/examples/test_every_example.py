@@ -25,6 +25,7 @@ PLAIN_PYTEST = ("-p", "no:cacheprovider", "-p", "no:asyncio")
 def no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no server where a store could be, and no file left in `examples/`."""
     monkeypatch.setenv("STORE_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     monkeypatch.setenv("STORE_FILE", str(tmp_path / "limits.sqlite"))
 
 
@@ -55,6 +56,10 @@ def test_the_command_in_the_docstring_runs_the_program(
                 report = process.communicate()[0]
             assert process.returncode == 0, report
             assert re.search(r"^[1-9]\d* passed", report, re.MULTILINE)
+        case ["wspipe", *arguments]:
+            with run("wspipe", *arguments, cwd=program.parent) as process:
+                report = process.communicate()[0]
+            assert process.returncode == 0, report
         case unknown:
             pytest.fail(f"the docstring of {program.name} has no command that we know: {unknown}")
 

@@ -52,6 +52,20 @@ def test_main_says_what_is_missing(
     assert capsys.readouterr().err.startswith("wspipe: typer is not installed;")
 
 
+def test_main_tells_a_fault_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: Any) -> None:
+        raise LookupError("nobody\nknows")
+
+    monkeypatch.setattr(command, "app", fail)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    told = "wspipe: a fault of wspipe, or of a package that it uses: LookupError: nobody knows\n"
+    assert capsys.readouterr().err == told
+
+
 def test_the_package_runs_as_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

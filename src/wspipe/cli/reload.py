@@ -61,9 +61,10 @@ class Reloader:
             logger.error(  # noqa: TRY400 - a traceback would tell the operator nothing
                 "config.refused", problems=len(error.problems), in_force="the old one"
             )
-        except Exception:
-            # Whatever the code does that the file names, the server goes on.
-            logger.exception("config.refused", in_force="the old one")
+        # Whatever the code does that the file names, the server goes on.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            told = self.served.config.told(error)  # a traceback might show a secret
+            logger.error("config.refused", error=told, in_force="the old one")  # noqa: TRY400
         else:
             logger.info(
                 "config.applied", pipelines=len(config.pipelines), routes=len(config.routes)

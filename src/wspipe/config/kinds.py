@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import types
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import PurePath
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Final,
-    Union,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, Union
 
 import msgspec
 from msgspec import inspect
 
-from wspipe.config.environment import Secret, secrets_in, told_safely
+from wspipe.config.annotations import is_object, members_of
+from wspipe.config.containers import container
+from wspipe.config.environment import Secret
 from wspipe.config.objects import UnfitValue, object_of
 from wspipe.config.problems import listed, nearest_to, shown
 from wspipe.config.schemas import NAMED, any_of, schemas_of
 from wspipe.config.wording import object_words, words
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-_ARRAYS: Final[dict[Any, Any]] = {tuple: tuple, set: set, frozenset: frozenset}
-"""What is made of an array; a list of any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +40,8 @@ class Kind:
         Raises:
             TypeError: msgspec does not know such a type.
         """
-        members = _members(annotation)
-        objects = tuple(each for each in members if _is_object(each))
+        members = members_of(annotation)
+        objects = tuple(each for each in members if is_object(each))
         data = tuple(each for each in members if each not in {None, type(None), *objects})
         kind = cls(
             # The subscript makes a union of types that are known at run time only.
@@ -86,10 +70,8 @@ class Kind:
                 return named
         if self.data is None:
             raise self._unfit(value)
-        for member in _members(self.data):
-            if isinstance(value, list) and (item := _item_of(member)) is not None:
-                return _array(member, item, value)
-            if isinstance(value, dict) and (made := _table(member, cast("dict[str, Any]", value))):
+        for member in members_of(self.data):
+            if made := container(member, value, Kind.of):
                 return made[0]
         # The environment has nothing but texts, so there "5" may be a number.
         return self._scalar(value, strict=not isinstance(value, Secret))
@@ -160,97 +142,6 @@ class Kind:
         if self.optional:
             some.append({"type": "null"})
         return any_of(some)
-
-
-def _item_of(member: Any) -> Any:
-    """Give the type of an array's items, `None` where they have not the same."""
-    arguments = get_args(member)
-    if not isinstance(inspect.type_info(member), inspect.CollectionType) or not arguments:
-        return None
-    return arguments[0]
-
-
-def _array(member: Any, item: Any, value: Any) -> Any:
-    kind, items = Kind.of(item), list[Any]()
-    for i, each in enumerate(value):
-        with _within(i):
-            items.append(kind.convert(each))
-    return _ARRAYS.get(get_origin(member) or member, list)(items)
-
-
-def _table(member: Any, value: dict[str, Any]) -> tuple[Any] | None:
-    """Make a table of its parts; `None` where the type says nothing of them."""
-    info = inspect.type_info(member)
-    if isinstance(info, inspect.DictType) and get_args(member):
-        key_kind, kind = map(Kind.of, get_args(member))
-        made: dict[Any, Any] = {}
-        for key, each in value.items():
-            with _within(key):
-                made[key_kind.convert_key(key)] = kind.convert(each)
-        return (made,)
-    if is_dataclass(member):
-        return (_dataclass(cast("type[Any]", member), value),)
-    return None
-
-
-def _dataclass(made: type[Any], value: dict[str, Any]) -> Any:
-    hints = get_type_hints(made, include_extras=True)
-    kinds = {each.name: Kind.of(hints[each.name]) for each in fields(made) if each.init}
-    values: dict[str, Any] = {}
-    for key, each in value.items():
-        with _within(key):
-            if key not in kinds:
-                nearest = nearest_to(key, kinds)
-                advice = f"; did you mean {shown(nearest)}?" if nearest else ""
-                known = listed(map(shown, kinds)) or "none"
-                raise UnfitValue(
-                    f"is no key here{advice}; there are {known}", tuple(kinds), nearest
-                )
-            values[key] = kinds[key].convert(each)
-    try:
-        return made(**values)
-    # A class may do anything when it is called, such as to exit.
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is told
-        why = told_safely(error, secrets_in(value))
-        raise UnfitValue(f"cannot be used: {why}") from None
-
-
-@contextmanager
-def _within(part: str | int) -> Generator[None]:
-    """Have a fault tell where it is."""
-    try:
-        yield
-    except UnfitValue as error:
-        error.path = (part, *error.path)
-        raise
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    # Since Python 3.12, what a `type` statement makes.
-    while type(annotation).__name__ == "TypeAliasType":
-        annotation = annotation.__value__
-    if get_origin(annotation) is Final:
-        return _members(*get_args(annotation))
-    if get_origin(annotation) is Annotated and not _is_known(annotation):
-        return _members(get_args(annotation)[0])
-    if get_origin(annotation) in {Union, types.UnionType}:
-        return tuple(inner for each in get_args(annotation) for inner in _members(each))
-    return (annotation,)
-
-
-def _is_known(annotation: Any) -> bool:
-    """Tell whether msgspec has more to say of it than that it is a class."""
-    try:
-        return not isinstance(inspect.type_info(annotation), inspect.CustomType | inspect.AnyType)
-    except TypeError:
-        return False
-
-
-def _is_object(annotation: Any) -> bool:
-    """Tell whether a file can only name it."""
-    if isinstance(annotation, type) and issubclass(annotation, PurePath):
-        return False
-    return isinstance(inspect.type_info(annotation), inspect.CustomType | inspect.AnyType)
 
 
 def _convert_object(kind: type, value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wspipe.config.objects import UnfitValue
 from wspipe.config.options import Option, UnfitClass, options_of
 from wspipe.config.problems import listed, shown
-from wspipe.config.references import UnresolvedReference, is_reference, resolve, told
+from wspipe.config.references import UnresolvedReference, is_reference, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,11 +75,6 @@ class Plugin:
             return options_of(loaded)
         except UnfitClass as error:
             raise self._broken(f"{self.reference} {error}") from error
-        # The factory of a default, for one, is the package's code, which may do anything.
-        except (Exception, SystemExit) as error:
-            raise self._broken(
-                f"looking into {self.reference} failed with {told(error)}"
-            ) from error
 
     @cached_property
     def _loaded(self) -> Any:

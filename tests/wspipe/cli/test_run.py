@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect, unix_connect
 
-from wspipe.cli import command
+from wspipe.cli import command, reload, run
 from wspipe.cli.importing import imported
 
 if TYPE_CHECKING:
@@ -207,13 +207,13 @@ def test_a_second_signal_stops_at_once(log: list[Any], tmp_path: Path) -> None:
 def test_it_reloads_on_a_signal(log: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "wspipe.toml"
 
-    def reload(mark: str) -> None:
+    def change(mark: str) -> None:
         file.write_text(marked(mark))
         os.kill(os.getpid(), signal.SIGHUP)
 
     def visit() -> Iterator[None]:
         assert new_mark(log) == "one"
-        reload("two")
+        change("two")
         applied = wait_for(log, "config.applied")
         assert (applied["pipelines"], applied["routes"]) == (1, 0)
         assert new_mark(log) == "two"
@@ -226,9 +226,51 @@ def test_it_reloads_on_a_signal(log: list[Any], tmp_path: Path) -> None:
         assert problem == f"{file}: cannot be read: no such file or directory"
         assert new_mark(log) == "two"
 
-        reload("broken")
-        assert wait_for(log, "config.refused", 2)["exc_info"]
+        change("broken")
+        assert wait_for(log, "config.refused", 2)["error"] == "RuntimeError: broken"
         assert new_mark(log) == "two"
+        yield
+
+    assert serve(visit).exit_code == 0
+
+
+def test_it_takes_a_file_that_changes_while_the_application_is_imported(
+    log: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "wspipe.toml.next").write_text(marked("two"))
+    module = tmp_path / "app_to_run.py"
+    module.write_text(f"import os; os.replace('wspipe.toml.next', 'wspipe.toml')\n{MODULE}")
+
+    def visit() -> Iterator[None]:
+        wait_for(log, "config.applied")
+        assert new_mark(log) == "two"
+        yield
+
+    assert serve(visit).exit_code == 0
+
+
+def test_it_runs_where_there_is_no_such_signal(
+    log: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "SIGHUP", None)
+    monkeypatch.setattr(run, "SIGHUP", None)
+
+    def visit() -> Iterator[None]:
+        assert new_mark(log) == "one"
+        yield
+
+    assert serve(visit).exit_code == 0
+
+
+def test_it_logs_what_is_probably_not_meant(log: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "wspipe.toml"
+    file.write_text(f"{marked('one')}[pipelines.other]\n")
+
+    def visit() -> Iterator[None]:
+        assert "there is no default" in wait_for(log, "config.warning")["problem"]
+        os.kill(os.getpid(), signal.SIGHUP)
+        wait_for(log, "config.applied")
+        wait_for(log, "config.warning", 2)
         yield
 
     assert serve(visit).exit_code == 0

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from math import inf
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
 
 import pytest
 from msgspec import Meta
@@ -27,6 +29,14 @@ class Colour(Enum):
 class Point:
     x: int
     y: int = 0
+
+
+@dataclass(frozen=True)
+class Refusing:
+    x: int
+
+    def __post_init__(self) -> None:
+        raise ValueError("no")
 
 
 class Clock:
@@ -87,6 +97,18 @@ HERE = __name__
         (Any, f"{HERE}:clock", clock),
         (tuple[Clock, ...], [f"{HERE}:clock"], (clock,)),
         (Mapping[str, Clock], {"a": f"{HERE}:clock"}, {"a": clock}),
+        (list[int], [Secret("5", "${N}"), 6], [5, 6]),
+        (Mapping[str, int], {"a": Secret("5", "${N}")}, {"a": 5}),
+        (Point, {"x": Secret("5", "${N}")}, Point(5)),
+        (list[Point], [{"x": 1}, {"x": 2}], [Point(1), Point(2)]),
+        (Annotated[list[int], Meta(min_length=1)], [1], [1]),
+        (Final[int], 5, 5),
+        (PurePosixPath, "/tmp/a", PurePosixPath("/tmp/a")),  # noqa: S108 - only a name
+        (tuple[PurePosixPath, ...], ["a"], (PurePosixPath("a"),)),
+        (Annotated[Callable[[int], int], "documented"], f"{HERE}:function", function),
+        (Annotated[int, {"msgspec": "knows no such"}], 5, 5),
+        (dict, {"a": 1}, {"a": 1}),
+        (list, [1, "a"], [1, "a"]),
     ],
 )
 def test_what_is_made_of_a_value(annotation: Any, value: Any, made: Any) -> None:
@@ -117,6 +139,21 @@ OBJECT = 'a Clock as "module:attribute"'
         (str, 5, "must be a text, not 5"),
         (str, None, "must be a text, not null"),
         (datetime, 5, "must be a date and time, not 5"),
+        (float, inf, "must be a number, not inf"),
+        (
+            Annotated[list[int], Meta(min_length=1)],
+            [],
+            "must be an array, each item of which is a whole number, not []",
+        ),
+        (Colour, "rde", 'must be "red" or "blue", not "rde"; did you mean "red"?'),
+        (Literal[1, 2], "1", 'must be 1 or 2, not "1"'),
+        (PurePosixPath, 5, "must be a path, not 5"),
+        (Refusing, {"x": 1}, "cannot be used: ValueError: no"),
+        (
+            Refusing,
+            {"x": Secret("5", "${N}")},
+            "cannot be used: ValueError (its message is withheld, as it may tell what ${N} holds)",
+        ),
         (Point, [], "must be a table, not []"),
         (tuple[int, str], [1], "must be an array of a whole number and a text, not [1]"),
         (
@@ -171,6 +208,34 @@ def test_what_does_not_fit(annotation: Any, value: Any, problem: str) -> None:
     with pytest.raises(UnfitValue) as caught:
         Kind.of(annotation).convert(value)
     assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "path", "problem"),
+    [
+        (list[int], [1, "a"], (1,), 'must be a whole number, not "a"'),
+        (dict[int, int], {"a": 1}, ("a",), 'must be a whole number, not "a"'),
+        (dict[str, list[int]], {"a": [1.5]}, ("a", 0), "must be a whole number, not 1.5"),
+        (Point, {"x": "a"}, ("x",), 'must be a whole number, not "a"'),
+        (Point, {"z": 1}, ("z",), 'is no key here; there are "x" and "y"'),
+        (
+            list[Point],
+            [{"x": 1, "yy": 2}],
+            (0, "yy"),
+            'is no key here; did you mean "y"? there are "x" and "y"',
+        ),
+    ],
+)
+def test_a_part_that_does_not_fit_is_told_with_its_place(
+    annotation: Any, value: Any, path: tuple[str | int, ...], problem: str
+) -> None:
+    with pytest.raises(UnfitValue) as caught:
+        Kind.of(annotation).convert(value)
+    assert (caught.value.path, str(caught.value)) == (path, problem)
+
+
+def test_a_text_of_the_environment_is_never_imported() -> None:
+    assert Kind.of(str | Clock).convert(Secret(f"{HERE}:clock", "${C}")) == f"{HERE}:clock"
 
 
 def test_what_is_allowed_and_nearest_is_told_apart_too() -> None:

@@ -46,6 +46,7 @@ GATE, HARMLESS = f"{__name__}:Gate", f"{__name__}:Harmless"
 PLAIN, SELECTED = f"{__name__}:plain", f"{__name__}:selected"
 LIMIT = {"use": "RateLimit", "rate": "20/second"}
 CONNECTIONS = {"use": "RateLimit", "rate": "5/minute", "cost": "connections", "on_limit": "close"}
+CLOSER = "put it before, closer to the server"
 NO_DEFAULT = (
     ": there is no default, so connections that no route matches get no pipeline; "
     "give one, which may be empty"
@@ -233,3 +234,19 @@ def test_cookies_that_nobody_guards() -> None:
     assert routed({"path": "/", "cookies": True}, stages=("Logging", HARMLESS)) == [message]
     assert routed({"path": "/", "cookies": True}, stages=("Logging", GATE)) == []
     assert routed({"path": "/", "cookies": False}) == []
+
+
+@dataclass(frozen=True)
+class Lost(Composable):
+    def __call__(self, _: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        return receive, send
+
+    def review(self, before: Any, behind: Any) -> list[str]:
+        raise LookupError(before, behind)
+
+
+def test_a_stage_that_cannot_tell_spoils_nothing() -> None:
+    assert of_stages(f"{__name__}:Lost", GATE, "Logging") == [
+        "[0]: could not tell what it thinks of its place: LookupError",
+        f"[2]: Logging does not see the connections that {GATE} rejects; {CLOSER}",
+    ]
