@@ -1,8 +1,8 @@
 """A guard of one's own, which a file names: only pages of our site may connect.
 
-Check the file, from this folder:
+Check the file beside it, from this folder:
 
-wspipe check
+    wspipe check
 """
 
 from __future__ import annotations
