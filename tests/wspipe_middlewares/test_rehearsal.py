@@ -13,12 +13,18 @@ import structlog
 from anyio import fail_after
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NoOpTracerProvider
 
 from wspipe import PipelineMiddleware
 from wspipe.cli.bench import measure
 from wspipe.pipeline import Pipeline
 from wspipe.testing import connect
-from wspipe_middlewares import Logging, RateLimit
+from wspipe_middlewares import Logging, Metrics, RateLimit, Tracing
 from wspipe_middlewares.logging import configure, export
 
 if TYPE_CHECKING:
@@ -227,11 +233,14 @@ async def test_what_goes_to_the_standard_library_is_formatted_and_not_handled(
 async def test_the_root_loggers_handlers_count_too(handlers: Sequence[Handler]) -> None:
     root = Handler()
     logging.getLogger().addHandler(root)
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.WARNING)
     logger = structlog.wrap_logger(
         logging.getLogger("elsewhere"), [PLAIN], structlog.stdlib.BoundLogger
     )
     await converse(Logging(levels={1000: "error"}, logger=logger).rehearsal())
-    assert (len(root.formatted), root.written) == (1, 0)  # the root's level is warning
+    logging.getLogger().setLevel(level)
+    assert (len(root.formatted), root.written) == (1, 0)
     assert handlers[0].formatted == []
 
 
@@ -362,3 +371,29 @@ def test_both_are_measured_and_nothing_is_to_be_seen_of_it(
     assert len(counting.events) > 100
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
+
+
+@pytest.mark.anyio
+async def test_what_is_measured_reaches_no_exporter() -> None:
+    spans, points = InMemorySpanExporter(), InMemoryMetricReader()
+    tracing, metrics = TracerProvider(), MeterProvider([points])
+    tracing.add_span_processor(SimpleSpanProcessor(spans))
+    measured = Tracing(tracer_provider=tracing).rehearsal()
+    assert isinstance(measured.tracer_provider, TracerProvider)  # it costs what the SDK does
+    await converse(measured)
+    await converse(Metrics(meter_provider=metrics).rehearsal())
+    assert spans.get_finished_spans() == ()
+    assert points.get_metrics_data() is None
+    await converse(Tracing(tracer_provider=tracing))
+    assert len(spans.get_finished_spans()) == 1
+
+
+@pytest.mark.anyio
+async def test_a_provider_that_cannot_be_made_anew_is_left_alone() -> None:
+    class Named(NoOpTracerProvider):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    measured = Tracing(tracer_provider=Named("ours")).rehearsal()
+    assert type(measured.tracer_provider) is NoOpTracerProvider
+    await converse(measured)

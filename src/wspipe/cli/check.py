@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wspipe.cli.loading import AppDir, File, look_in
-from wspipe.cli.output import FINDINGS, MISUSE, console, print_json, print_problems
+from wspipe.cli.output import FINDINGS, MISUSE, console, plain, print_json, print_problems
 from wspipe.config import Config, ConfigurationError, Problem
 from wspipe.config.document import UnreadableSource
 from wspipe.config.review import review
@@ -57,7 +57,7 @@ def _summary(config: Config | None, errors: int, warnings: int) -> str:
         return f"found {_count(warnings, 'warning')}"
     pipelines = _count(len(config.pipelines), "pipeline")
     routes = _count(len(config.routes), "route")
-    default = f"by default {config.default}" if config.default else "no default"
+    default = f"by default {plain(config.default)}" if config.default else "no default"
     return f"{config.document.name} is fine: {pipelines}, {routes}, {default}"
 
 

@@ -15,7 +15,7 @@ from wspipe.cli.chart import chart, duration
 from wspipe.cli.costs import Costs, MeasurementError, StageCost
 from wspipe.cli.importing import imported
 from wspipe.cli.loading import AppDir, File, Host, Name, PathOption, chosen, load, scope_of
-from wspipe.cli.output import FINDINGS, console, fail, print_json
+from wspipe.cli.output import FINDINGS, console, fail, plain, print_json
 
 if TYPE_CHECKING:
     from wspipe.cli.costs import Measure
@@ -52,6 +52,8 @@ def explain(  # noqa: PLR0913 - options of the command
     It takes some seconds, in this process, with messages of 64 characters. Figures are medians of
     differences; those of another machine, or of a busy one, are others.
     """
+    if plot is not None and plot.suffix != ".svg":
+        fail(f"--plot {plot} must end in .svg, which is what it draws")
     config = load(file, app_dir)
     if app is not None:
         imported(app)
@@ -61,14 +63,19 @@ def explain(  # noqa: PLR0913 - options of the command
     try:
         costs = measure(found.pipeline, scope=scope_of(path or "/", host))
     except MeasurementError as error:
-        typer.echo(f"wspipe: {config.told(error)}", err=True)
+        why = str(error)
+        if config.secrets:
+            # It quotes what the stage said, which may have taken a value apart.
+            why = f"{error.stage} does not let itself be measured; what it said is withheld, as it "
+            why += "may tell what the environment holds"
+        typer.echo(f"wspipe: {why}", err=True)
         raise typer.Exit(FINDINGS) from None
     if plot is not None:
         _draw(costs, f"pipeline {found.name}", plot)
     if json:
         print_json(_as_dict(costs, found.name))
     else:
-        console().print(Text(f"pipeline {found.name}", style="bold"))
+        console().print(Text(f"pipeline {plain(found.name)}", style="bold"))
         console().print(_table(costs))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from traceback import extract_tb
 from typing import Any
 
@@ -24,7 +25,8 @@ def imported(name: str, *, factory: bool = False) -> Any:
         if factory:
             made = made()
     except ImportFromStringError as error:
-        fail(str(error))
+        looked = f" It was looked for in {sys.path[0]} first, which --app-dir sets."
+        fail(f"{error}{looked if str(error).startswith('Could not import') else ''}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the code is the user's
         fail(f"{name} cannot be had: {told(error)}{_where(error)}")
     if not callable(made):

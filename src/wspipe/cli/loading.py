@@ -109,6 +109,8 @@ def chosen(
         fail("give --path or --pipeline, not both")
     if path is None and host is not None:
         fail("--host goes with --path")
+    if path is not None and not path.startswith("/"):
+        fail(f"--path {path} must begin with a slash")
     if path is not None:
         return config.choose(scope_of(path, host))
     try:

@@ -61,6 +61,15 @@ def print_problems(problems: Iterable[Problem], *, stderr: bool = False) -> None
         printed.print(line, soft_wrap=True)
 
 
+def plain(name: str) -> str:
+    """Give a name as a terminal may have it: with what is not printable escaped.
+
+    Args:
+        name: A name from a file.
+    """
+    return name if name.isprintable() else name.encode("unicode_escape").decode()
+
+
 def fail(message: str) -> NoReturn:
     """Refuse to go on: the command was not told what it needs."""
     typer.echo(f"wspipe: {message}", err=True)

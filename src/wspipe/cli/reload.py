@@ -74,9 +74,13 @@ class Reloader:
     async def _on_signal(self) -> None:
         if SIGHUP is None:
             return
-        with open_signal_receiver(SIGHUP) as signals:
-            async for _ in signals:
-                await self.reload()
+        try:
+            with open_signal_receiver(SIGHUP) as signals:
+                async for _ in signals:
+                    await self.reload()
+        finally:
+            # As it was before: otherwise it would end a server that is just draining.
+            signal.signal(SIGHUP, signal.SIG_IGN)
 
     async def _on_change(self) -> None:
         # A look sees what notifications may not: any link on the way that is turned round, and

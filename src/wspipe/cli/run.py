@@ -15,7 +15,7 @@ from wspipe.cli import uvicorn_options as uvicorn
 from wspipe.cli.importing import imported
 from wspipe.cli.loading import AppDir, load
 from wspipe.cli.output import console, fail
-from wspipe.cli.reload import SIGHUP, Reloader, content_of, log_warnings
+from wspipe.cli.reload import SIGHUP, Reloader, log_warnings
 from wspipe.cli.server import ListenError, Server, listen
 from wspipe.config import ConfiguredMiddleware
 from wspipe_middlewares import Drain  # noqa: TID251 - the command line stands on both
@@ -91,7 +91,7 @@ def run(  # noqa: PLR0913 - uvicorn has many options
     loaded = load(config, app_dir)
     file = loaded.document.file
     assert file is not None  # noqa: S101 - a command reads no dictionary
-    file, taken = file.absolute(), content_of(file)
+    file, taken = file.absolute(), loaded.document.content
     served = ConfiguredMiddleware(
         imported(app, factory=factory), loaded, last=Drain(deadline=drain)
     )
@@ -139,7 +139,7 @@ def run(  # noqa: PLR0913 - uvicorn has many options
         _prepare(server)
         server.run(sockets=sockets)
     if not server.started:
-        raise typer.Exit(1)  # and uvicorn has logged why
+        raise typer.Exit(1)  # uvicorn has logged why
     log.info("run.stop")
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from types import FrameType
 
+    from anyio.abc import TaskGroup
+
     from wspipe import ASGIApp
 
 
@@ -58,7 +60,7 @@ class Server(uvicorn.Server):
         started: Called once connections are welcome.
         stopping: Awaited when no new ones are taken any more, before uvicorn ends those that are
             still open; cancelled by a second signal.
-        beside: Runs while the server does, until it stops.
+        beside: Runs from when connections are welcome until the server stops.
         **options: For `uvicorn.Config`.
     """
 
@@ -76,15 +78,14 @@ class Server(uvicorn.Server):
         self._announce = started
         self._say_goodbye = stopping
         self._serving: CancelScope  # made where there is an event loop
+        self._tasks: TaskGroup  # likewise
         self._beside = beside
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes."""
         self._serving = CancelScope()
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._run_beside)
+        async with create_task_group() as self._tasks:
             await super().serve(sockets)
-            self._serving.cancel()
 
     async def _run_beside(self) -> None:
         with self._serving:
@@ -104,6 +105,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
         if self.started:
             self._announce()
+            self._tasks.start_soon(self._run_beside)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say goodbye, then stop."""

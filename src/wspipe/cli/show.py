@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from wspipe.cli.loading import AppDir, File, Host, Name, PathOption, chosen, load, scope_of
-from wspipe.cli.output import console, print_json
+from wspipe.cli.output import console, plain, print_json
 from wspipe.config.effective import Value, effective, origin_of, values_of
 from wspipe.config.problems import shown
 from wspipe.pipeline import StateValidation
@@ -60,33 +60,33 @@ def _show_all(config: Config, *, json: bool) -> None:
         table = Table("path", "host", "pipeline", "cookies", "from", box=None, title_justify="left")
         for route in config.routes:
             table.add_row(
-                Text(route.path.text),
+                Text(plain(route.path.text)),
                 Text(route.host.text if route.host else "any"),
-                Text(route.pipeline),
+                Text(plain(route.pipeline)),
                 "believed" if route.cookies else "",
                 origin_of(config, route.at),
             )
         console().print(table)
-    default = f"pipeline {config.default}" if config.default else "no pipeline"
-    console().print(f"any other connection gets {default}")
+    default = f"pipeline {plain(config.default)}" if config.default else "no pipeline"
+    console().print(Text(f"any other connection gets {default}"))
 
 
 def _choice(config: Config, path: str, host: str | None) -> Text:
     route = config.route_of(scope_of(path, host))
     if route is not None:
         return Text(f"{path} matches {shown(route.path.text)} ({origin_of(config, route.at)})")
-    gets = f"gets the default, {config.default}" if config.default else "gets no pipeline"
+    gets = f"gets the default, {plain(config.default)}" if config.default else "gets no pipeline"
     return Text(f"{path} matches no route and {gets}")
 
 
 def _tree(config: Config, pipeline: NamedPipeline) -> Tree:
-    base = f", which extends {pipeline.extends}" if pipeline.extends else ""
-    tree = Tree(Text(f"pipeline {pipeline.name}{base}", style="bold"), guide_style="dim")
+    base = f", which extends {plain(pipeline.extends)}" if pipeline.extends else ""
+    tree = Tree(Text(f"pipeline {plain(pipeline.name)}{base}", style="bold"), guide_style="dim")
     if not any(isinstance(stage.middleware, StateValidation) for stage in pipeline.stages):
         tree.add(Text("StateValidation").append("  (always there)", style="dim"))
     for stage in pipeline.stages:
         written = stage.declaration
-        inherited = f"pipeline {written.pipeline}, " * (written.pipeline != pipeline.name)
+        inherited = f"pipeline {plain(written.pipeline)}, " * (written.pipeline != pipeline.name)
         label = Text(written.use, style="cyan")
         label.append(f"  ({inherited}{origin_of(config, written.path)})", style="dim")
         branch = tree.add(label)

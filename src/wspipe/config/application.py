@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, Lock
+from anyio import CancelScope, Lock, move_on_after
 
 from wspipe import lifespan
 from wspipe.config.config import Config
+from wspipe.config.environment import told_safely
 from wspipe.config.problems import ConfigurationError, Problem
 from wspipe.connection import ASGIConnection
 from wspipe.middleware import PipelineMiddleware
@@ -17,6 +18,9 @@ from wspipe.pipeline import Pipeline
 if TYPE_CHECKING:
     from wspipe.config.document import Source
     from wspipe.types import ASGIApp, Middleware, Receive, Scope, Send
+
+STARTUP_TIMEOUT = 30.0
+"""Seconds that the stages of a changed configuration have to start."""
 
 _logger = logging.getLogger("wspipe")
 
@@ -87,8 +91,11 @@ class ConfiguredMiddleware(PipelineMiddleware):
         self._current = Generation(Config.load(source), last)
         self._generations = [self._current]
         self._changing = Lock()
-        self._running: dict[int, Middleware] = {}
-        self._over = False
+        self._secrets = dict(self.config.secrets)
+        self._running: dict[int, Middleware] | None = None
+        """What was started, from the startup to the shutdown."""
+        self._opens_lazily = True
+        """Whether there was no startup, so that stages open what they need by themselves."""
 
     @property
     def config(self) -> Config:
@@ -142,7 +149,11 @@ class ConfiguredMiddleware(PipelineMiddleware):
         async with self._changing:
             config = self.config.reloaded(source)
             generation = Generation(config, self._last)
-            await self._start(generation, already=self._running | self._held())
+            self._secrets |= config.secrets
+            with move_on_after(STARTUP_TIMEOUT) as scope:
+                await self._start(generation)
+            if scope.cancelled_caught:
+                raise self._not_started(config, f"it took more than {STARTUP_TIMEOUT:g} seconds")
             self._generations.append(generation)
             self._current = generation
             await self._release()
@@ -155,47 +166,51 @@ class ConfiguredMiddleware(PipelineMiddleware):
             ConfigurationError: Some stage cannot be started.
         """
         async with self._changing:
-            self._over = False
-            await self._start(self._current, already=self._running)
+            self._running, self._opens_lazily = self._running or {}, False
+            await self._start(self._current)
 
     async def shutdown(self) -> None:
         """Shut down what the stages own."""
         async with self._changing:
-            owned, self._running, self._over = self._running | self._held(), {}, True
-            await self._stop(owned)
+            running, self._running = self._running or {}, None
+            await self._stop(running)
 
-    async def _start(self, generation: Generation, *, already: dict[int, Middleware]) -> None:
+    async def _start(self, generation: Generation) -> None:
         """Start what a generation owns and is not running already."""
-        if self._over:
+        if self._running is None:
             return
-        new = {key: each for key, each in generation.resources.items() if key not in already}
-        config = generation.config
+        resources = generation.resources
+        new = {key: each for key, each in resources.items() if key not in self._running}
         try:
             await Pipeline(*new.values()).startup()
         # A stage may do anything, such as to exit.
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is told
-            message = f"cannot be started: {config.told(error)}"
-            raise ConfigurationError([Problem(message, source=config.document.name)]) from None
+            why = told_safely(error, self._secrets)
+            raise self._not_started(generation.config, why) from None
         self._running |= new
+
+    def _not_started(self, config: Config, why: str) -> ConfigurationError:
+        return ConfigurationError(
+            [Problem(f"cannot be started: {why}", source=config.document.name)]
+        )
 
     async def _release(self) -> None:
         """Forget generations that serve nobody any more, and stop what only they owned."""
-        # Without a lifespan, stages run that nobody has started.
-        owned = self._running | self._held()
+        owned = self._held() if self._opens_lazily else self._running or {}
         self._generations = [
             each for each in self._generations if each.connections or each is self._current
         ]
         kept = self._held()
-        self._running = {key: each for key, each in self._running.items() if key in kept}
-        if not self._over:
-            await self._stop({key: each for key, each in owned.items() if key not in kept})
+        if self._running is not None:
+            self._running = {key: each for key, each in owned.items() if key in kept}
+        await self._stop({key: each for key, each in owned.items() if key not in kept})
 
     async def _stop(self, stages: dict[int, Middleware]) -> None:
         try:
             await Pipeline(*stages.values()).shutdown()
         except ExceptionGroup as group:
             for error in group.exceptions:
-                told = self.config.told(error)
+                told = told_safely(error, self._secrets)
                 _logger.error("a stage could not be shut down: %s", told)  # noqa: TRY400
 
     def _held(self) -> dict[int, Middleware]:

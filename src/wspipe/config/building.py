@@ -44,8 +44,20 @@ class Stage:
     given: Mapping[str, Any] | None = field(repr=False)
 
     def is_like(self, kind: type[Any], given: Mapping[str, Any] | None) -> bool:
-        """Tell whether it was made of a class with just these options."""
-        return type(self.middleware) is kind and self.given is not None and self.given == given
+        """Tell whether it was made of a class with just these options.
+
+        Args:
+            kind: The class.
+            given: The options, with what the environment holds put in.
+        """
+        if type(self.middleware) is not kind or self.given is None or given is None:
+            return False
+        # What is equal need not be the same: 1 and true, a password and where it comes from.
+        return self.given == given and repr(_sorted(self.given)) == repr(_sorted(given))
+
+
+def _sorted(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(options.items(), key=lambda item: item[0])
 
 
 class Builder:

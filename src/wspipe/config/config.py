@@ -127,9 +127,14 @@ class Config:
         problems.raise_if_any()
         return cls(document, declarations, pipelines, builder)
 
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """What the environment has put in, by the placeholders."""
+        return self._builder.secrets
+
     def told(self, error: BaseException) -> str:
         """Tell an error that a stage raised, without what it may quote of the environment."""
-        return told_safely(error, self._builder.secrets)
+        return told_safely(error, self.secrets)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableSet
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import (
@@ -23,9 +25,15 @@ from wspipe.config.objects import UnfitValue
 from wspipe.config.problems import listed, nearest_to, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
-_ARRAYS: Final[dict[Any, Any]] = {tuple: tuple, set: set, frozenset: frozenset}
+_ARRAYS: Final[dict[Any, Any]] = {
+    tuple: tuple,
+    set: set,
+    frozenset: frozenset,
+    AbstractSet: frozenset,
+    MutableSet: set,
+}
 """What is made of an array; a list of any other."""
 
 
@@ -60,24 +68,28 @@ def container(
     """
     if get_origin(member) is Annotated:
         return None  # it says something of the whole
-    if isinstance(value, list) and (item := _item_of(member)) is not None:
-        return (_array(member, converter_of(item), value),)
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        kinds = _kinds_of(member, len(items))
+        return None if kinds is None else (_array(member, map(converter_of, kinds), items),)
     if isinstance(value, dict):
         return _table(member, cast("dict[str, Any]", value), converter_of)
     return None
 
 
-def _item_of(member: Any) -> Any:
-    """Give the type of an array's items, `None` where they have not the same."""
-    arguments = get_args(member)
-    if not isinstance(inspect.type_info(member), inspect.CollectionType) or not arguments:
-        return None
-    return arguments[0]
+def _kinds_of(member: Any, count: int) -> list[Any] | None:
+    """Give the types of so many items of an array, `None` where it says nothing of them."""
+    arguments, info = get_args(member), inspect.type_info(member)
+    if isinstance(info, inspect.TupleType) and len(arguments) == count:
+        return list(arguments)
+    return (
+        [arguments[0]] * count if isinstance(info, inspect.CollectionType) and arguments else None
+    )
 
 
-def _array(member: Any, converter: Converter, value: Any) -> Any:
+def _array(member: Any, converters: Iterable[Converter], value: list[object]) -> Any:
     items: list[Any] = []
-    for i, each in enumerate(value):
+    for i, (each, converter) in enumerate(zip(value, converters, strict=True)):
         with _within(i):
             items.append(converter.convert(each))
     return _ARRAYS.get(get_origin(member) or member, list)(items)

@@ -20,6 +20,7 @@ Place: TypeAlias = Literal["before", "after", "replace"]
 TOP_KEYS: Final = ("default", "pipelines", "routes", "$schema", "$sources")
 PIPELINE_KEYS: Final = ("extends", "middlewares", "without")
 ROUTE_KEYS: Final = ("cookies", "host", "path", "pipeline")
+_SAMPLE: Final = "any-name-that-nobody-gives"
 PLACES: Final[tuple[Place, ...]] = ("before", "after", "replace")
 
 
@@ -88,6 +89,15 @@ class RouteDeclaration:
         if self.host is not None and (other.host is None or not self.host.covers(other.host)):
             return False
         return self.path.covers(other.path)
+
+    @property
+    def sample(self) -> dict[str, Any]:
+        """The scope of a connection that it takes, and that few other routes do."""
+        path = self.path.shape.replace("{}", _SAMPLE).replace("*", _SAMPLE)
+        host = "" if self.host is None else self.host.host
+        if self.host is not None and self.host.is_wildcard:
+            host = f"{_SAMPLE}.{host}"
+        return {"path": path, "headers": [(b"host", host.encode("latin-1", "replace"))]}
 
     def as_table(self) -> dict[str, Any]:
         """Give it as a file has it."""

@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
@@ -47,6 +47,7 @@ class Document:
         file: The file, `None` where there is none.
         positions: Where keys stand in it, by path, for those that the file has.
         table: The table of the file that it is, where it is not the whole file.
+        content: The bytes of the file.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Document:
     file: Path | None = None
     positions: Mapping[KeyPath, Position] = field(default_factory=dict[KeyPath, Position])
     table: KeyPath = ()
+    content: bytes = b""
 
     @classmethod
     def read(cls, source: Source = None) -> Document:
@@ -71,7 +73,7 @@ class Document:
         """
         document = cls._taken(source)
         document.check()
-        return document
+        return replace(document, data=_plain(document.data))
 
     @classmethod
     def _taken(cls, source: Source) -> Document:
@@ -80,10 +82,11 @@ class Document:
         file = _find() if source is None else Path(source)
         name = str(file)
         read = _read_json if file.suffix == ".json" else _read_toml
-        data, places = read(name, _text_of(name, file))
+        content = _content_of(name, file)
+        data, places = read(name, _text_of(name, content))
         if file.name == PYPROJECT:
-            return cls(name, _table_of(name, data), file, file, places, _TABLE)
-        return cls(name, data, file, file, places)
+            return cls(name, _table_of(name, data), file, file, places, _TABLE, content)
+        return cls(name, data, file, file, places, content=content)
 
     def position_of(self, path: KeyPath) -> Position | None:
         """Tell where a key stands, or would stand: in the table around it.
@@ -145,6 +148,15 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
     return []
 
 
+def _plain(value: Any) -> Any:
+    """Make tables of mappings, and arrays of what else holds several."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in cast("Iterable[tuple[Any, Any]]", value.items())}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in cast("Iterable[Any]", value)]
+    return value
+
+
 def _find() -> Path:
     for file in (Path(FILE), Path(PYPROJECT)):
         if file.is_file() and (file.name == FILE or _has_table(file)):
@@ -162,16 +174,21 @@ def _has_table(file: Path) -> bool:
         return True  # reading it will tell what is wrong
 
 
-def _text_of(name: str, file: Path) -> str:
+def _content_of(name: str, file: Path) -> bytes:
     try:
-        # Only this much is a new line in TOML; reading as text would take a lone "\r" for one too.
-        return file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode("utf-8-sig", "replace")
-        raise _failure(name, f"is not UTF-8: {error.reason}", _end_of(before)) from None
+        return file.read_bytes()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise _unreadable(name, f"cannot be read: {why.lower()}") from None
+
+
+def _text_of(name: str, content: bytes) -> str:
+    try:
+        # Only this much is a new line in TOML; reading as text would take a lone "\r" for one too.
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode("utf-8-sig", "replace")
+        raise _failure(name, f"is not UTF-8: {error.reason}", _end_of(before)) from None
 
 
 def _read_toml(name: str, text: str) -> tuple[dict[str, Any], dict[KeyPath, Position]]:

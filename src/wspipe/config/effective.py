@@ -136,14 +136,20 @@ def said(value: Any) -> Any:
         raise Unsayable
     if isinstance(value, float) and not isfinite(value):
         raise Unsayable  # JSON has no such numbers
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if value is None or isinstance(value, int | float | bool):
         return value
     if isinstance(value, list | tuple):
         return [said(each) for each in cast("Iterable[Any]", value)]
     if isinstance(value, set | frozenset):
         items = map(said, cast("Iterable[Any]", value))
-        return sorted(items, key=lambda item: (type(item).__name__, item))
+        return sorted(items, key=lambda item: (type(item).__name__, _comparable(item)))
     if isinstance(value, Mapping):
         table = cast("Mapping[object, Any]", value)
         return {str(key): said(each) for key, each in table.items()}
     raise Unsayable
+
+
+def _comparable(item: Any) -> Any:
+    return item if isinstance(item, int | float | str) else repr(item)

@@ -88,10 +88,8 @@ class Kind:
         return self._scalar(key, strict=False)
 
     def _scalar(self, value: Any, *, strict: bool) -> Any:
-        if isinstance(value, float) and not isfinite(value):
-            raise self._unfit(value)
         try:
-            return msgspec.convert(
+            made = msgspec.convert(
                 value,
                 self.data,
                 strict=strict,
@@ -100,6 +98,9 @@ class Kind:
             )
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError):
             raise self._unfit(value) from None
+        if isinstance(made, float) and not isfinite(made):
+            raise self._unfit(value)
+        return made
 
     def _unfit(self, given: Any) -> UnfitValue:
         if isinstance(given, Secret):
@@ -132,7 +133,7 @@ class Kind:
         said = [] if self.data is None else [words(inspect.type_info(self.data))]
         if self.objects:
             said.append(f'{listed(map(object_words, self.objects), "or")} as "module:attribute"')
-        return listed(said, "or")
+        return listed(said, "or") if said else "nothing"
 
     def schema(self) -> dict[str, Any]:
         """Give the JSON Schema of it."""

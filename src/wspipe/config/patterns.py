@@ -57,6 +57,10 @@ class PathPattern:
         """
         if not text.startswith("/"):
             raise PatternError(f"the path {text!r} must begin with a slash, as in {'/' + text!r}")
+        if "?" in text or "#" in text:
+            raise PatternError(
+                f"the path {text!r} must end before the query, which is no part of it"
+            )
         names: set[str] = set()
         for found in _BRACES.finditer(text):
             name: str | None = found[1]
@@ -78,9 +82,11 @@ class PathPattern:
         return cls(text, _spelled(re.sub(r"\*+", "*", _BRACES.sub("{}", text))))
 
     @property
-    def regex(self) -> re.Pattern[str]:
-        """What `match`es the paths that the route takes, in time proportional to their length."""
-        return _regex(self.shape, "/")
+    def shapes(self) -> tuple[str, ...]:
+        """The shape and, where it ends with a slash and a star, the shape without them."""
+        if self.shape.endswith("/*") and self.shape != "/*":
+            return self.shape, self.shape.removesuffix("/*")
+        return (self.shape,)
 
     def covers(self, other: PathPattern) -> bool:
         """Tell whether this pattern certainly matches every path that another one matches.
@@ -91,11 +97,27 @@ class PathPattern:
         Returns:
             False also where it cannot be told.
         """
-        # The other's shape is read as a path. In it "{" is some characters but slashes, which only
-        # a name or a star of this pattern takes in; "*" is whatever, which only a star does.
-        path = other.shape.replace("{}", "{")
-        literal = re.split(r"[{*]", self.shape, maxsplit=1)[0]
-        return path.startswith(literal) and _regex(self.shape, "/*").match(path) is not None
+        return all(
+            any(_covers(shape, other_shape) for shape in self.shapes)
+            for other_shape in other.shapes
+        )
+
+
+def _covers(shape: str, other: str) -> bool:
+    # The other's shape is read as a path. In it "{" is some characters but slashes, which only
+    # a name or a star of this pattern takes in; "*" is whatever, which only a star does.
+    path = other.replace("{}", "{")
+    literal = re.split(r"[{*]", shape, maxsplit=1)[0]
+    return path.startswith(literal) and _regex(shape, "/*").match(path) is not None
+
+
+def regex_of(shape: str) -> re.Pattern[str]:
+    """Give what `match`es the paths of a shape, in time proportional to their length.
+
+    Args:
+        shape: One of a pattern's `shapes`.
+    """
+    return _regex(shape, "/")
 
 
 def spellings(path: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wspipe.config.problems import Problems, listed, shown
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from wspipe.config.positions import KeyPath
     from wspipe.types import Middleware
 
+_FOREIGN = re.compile(r"/:\w|<\w+>")
+"""How other routers write what varies."""
 _NO_DEFAULT = (
     "there is no default, so connections that no route matches get no pipeline; give one, which "
     "may be empty"
@@ -116,7 +119,15 @@ def _unused_pipelines(config: Config) -> Iterable[tuple[KeyPath, str]]:
 
 def _route_advice(config: Config) -> Iterable[tuple[KeyPath, str]]:
     for i, route in enumerate(config.routes):
-        for first in config.routes[:i]:
+        if _FOREIGN.search(route.path.text):
+            yield (
+                (*route.at, "path"),
+                "is taken as it stands; a part that varies is a name in braces",
+            )
+        # Nearly always the route is the first that takes a connection such as it asks for, so that
+        # no other can take all of them.
+        first_one = config.route_of(route.sample)
+        for first in () if first_one is route else config.routes[:i]:
             if first.covers(route):
                 yield (
                     route.at,

@@ -6,7 +6,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from wspipe.config.patterns import host_of, spellings
+from wspipe.config.patterns import host_of, regex_of, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,9 +64,11 @@ class Router(Generic[T]):
         """
         path: str = scope["path"]
         root: str | None = scope.get("root_path")
-        if root and path.startswith(root):
+        if root:
             # Where it is mounted is none of the file's business.
-            path = path.removeprefix(root.rstrip("/")) or "/"
+            root = root.rstrip("/")
+            if path == root or path.startswith(f"{root}/"):
+                path = path.removeprefix(root) or "/"
         indexes = (self._any_host,) if self._indexes is None else self._indexes(host_of(scope))
         position = _NONE
         for spelled in spellings(path) if path[-1:] == "/" or "//" in path else (path,):
@@ -122,7 +124,10 @@ class _Index:
 
     def add(self, pattern: PathPattern, position: int) -> None:
         """Add a route, behind those that were added before."""
-        shape = pattern.shape
+        for shape in pattern.shapes:
+            self._add(shape, position)
+
+    def _add(self, shape: str, position: int) -> None:
         if "*" not in shape and "{}" not in shape:
             self.literals.setdefault(shape, position)
             return
@@ -138,7 +143,7 @@ class _Index:
             elif "*" in segment or "{}" in segment:
                 node.only_literals = False
                 takes_all = segment == "*" and depth == len(segments)
-                node.globs.append((position, _take_all if takes_all else pattern.regex.match))
+                node.globs.append((position, _take_all if takes_all else regex_of(shape).match))
                 return
             else:
                 node = node.literals.setdefault(segment, _Node(depth, position))

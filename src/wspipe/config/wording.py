@@ -29,7 +29,16 @@ _SIMPLE: Final[dict[type[inspect.Type], str]] = {
     inspect.AnyType: "anything",
     inspect.NoneType: "nothing",
 }
-_BOUNDS: Final = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
+_BOUNDS: Final = {
+    "ge": "from",
+    "gt": "above",
+    "le": "up to",
+    "lt": "below",
+    "multiple_of": "that is a multiple of",
+    "min_length": "with a length from",
+    "max_length": "with a length up to",
+    "pattern": "that matches",
+}
 
 
 def words(info: inspect.Type) -> str:  # noqa: PLR0911 - one for each type
@@ -50,7 +59,8 @@ def words(info: inspect.Type) -> str:  # noqa: PLR0911 - one for each type
         case inspect.TupleType(item_types=items):
             return f"an array of {listed(map(words, items))}"
         case inspect.CollectionType(item_type=item):
-            return f"an array, each item of which is {words(item)}"
+            bounds = "".join(f" {bound}" for bound in _bounds(info))
+            return f"an array{bounds}, each item of which is {words(item)}"
         case inspect.DictType(key_type=key, value_type=value):
             return f"a table, each key of which is {words(key)} and each value {words(value)}"
         case inspect.CustomType(cls=kind) if issubclass(kind, PurePath):

@@ -77,6 +77,7 @@ async def test_what_the_application_received_is_answered(
         await crowd.goes_on()
         server.process.send_signal(number)
         await crowd.one_is_closed.wait()
+        server.process.send_signal(signal.SIGHUP)  # which is of no account any more
         with pytest.raises(ConnectionRefusedError):
             await server.connect("/late")
     assert await server.ended() == 0

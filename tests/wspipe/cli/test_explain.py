@@ -110,9 +110,8 @@ def test_a_stage_that_is_in_the_way_is_named_without_the_secret(
     result = wspipe("explain", "--pipeline", "chat")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "wspipe: Origin is in the way of the measurement: "
-        "it raised ValueError('refused ${TOKEN}'); a method rehearsal(), which gives a copy with "
-        "no effect outside the process and never in the way, lets it be measured\n"
+        "wspipe: Origin does not let itself be measured; what it said is withheld, as it may tell "
+        "what the environment holds\n"
     )
 
 
@@ -138,3 +137,29 @@ def test_a_broken_configuration_is_refused(here: Path, wspipe: Callable[..., Res
     assert result.stderr == (
         "wspipe.toml: error: there is no pipeline; give one, as a table such as [pipelines.main]\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--plot", "costs.png"], "--plot costs.png must end in .svg, which is what it draws"),
+        (["--path", "chat"], "--path chat must begin with a slash"),
+    ],
+)
+def test_what_makes_no_sense_is_misuse(
+    wspipe: Callable[..., Result], chat: Path, options: list[str], problem: str
+) -> None:
+    result = wspipe("explain", *options)
+    assert (result.exit_code, result.stderr) == (2, f"wspipe: {problem}\n")
+    assert list(chat.glob("costs.*")) == []
+
+
+def test_a_stage_that_is_in_the_way_says_why(wspipe: Callable[..., Result], chat: Path) -> None:
+    (chat / "in_the_way.py").write_text(
+        "from wspipe import on_receive\n\n"
+        "@on_receive\ndef fail(event, connection):\n    raise ValueError('no')\n"
+    )
+    (chat / "wspipe.toml").write_text('[pipelines.main]\nmiddlewares = ["in_the_way:fail"]\n')
+    result = wspipe("explain")
+    assert result.exit_code == 1
+    assert "is in the way of the measurement: it raised ValueError('no')" in result.stderr

@@ -268,6 +268,9 @@ def test_it_logs_what_is_probably_not_meant(log: list[Any], tmp_path: Path) -> N
 
     def visit() -> Iterator[None]:
         assert "there is no default" in wait_for(log, "config.warning")["problem"]
+        address = wait_for(log, "run.start")["address"]
+        with connect(f"ws://{address}"):
+            pass  # by then it listens to signals too
         os.kill(os.getpid(), signal.SIGHUP)
         wait_for(log, "config.applied")
         wait_for(log, "config.warning", 2)
@@ -387,7 +390,13 @@ def test_what_uvicorn_cannot_load_is_refused(
     ("app", "refusal"),
     [
         ("app_to_run", 'Import string "app_to_run" must be in format "<module>:<attribute>".'),
-        ("absent:app", 'Could not import module "absent".'),
+        (
+            "absent:app",
+            (
+                'Could not import module "absent". '
+                "It was looked for in {here} first, which --app-dir sets."
+            ),
+        ),
         ("app_to_run:nope", 'Attribute "nope" not found in module "app_to_run".'),
         ("app_to_run:a_text", "app_to_run:a_text is 'a text', which is no ASGI application"),
         (
@@ -399,8 +408,9 @@ def test_what_uvicorn_cannot_load_is_refused(
         ),
     ],
 )
-def test_what_is_no_application_is_refused(app: str, refusal: str) -> None:
+def test_what_is_no_application_is_refused(app: str, refusal: str, tmp_path: Path) -> None:
     result = invoke(app, *NOWHERE)
+    refusal = refusal.format(here=tmp_path)
     assert (result.exit_code, result.stderr) == (2, f"wspipe: {refusal}\n")
 
 

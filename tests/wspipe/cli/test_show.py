@@ -258,3 +258,20 @@ def test_no_output_has_the_secret(
     file = chat / "wspipe.toml"
     file.write_text(fault + file.read_text())
     assert "s3cr3t" not in wspipe(*command).output
+
+
+def test_what_is_not_printable_in_a_name_is_escaped(
+    tmp_path: Path, wspipe: Callable[..., Result]
+) -> None:
+    file = tmp_path / "escapes.toml"
+    name = r'"\u001b[31mred\n"'
+    file.write_text(
+        f'default = {name}\n[pipelines.{name}]\nmiddlewares = ["Logging"]\n'
+        f'[pipelines.other]\nextends = {name}\n[[routes]]\npath = "/a"\npipeline = {name}\n'
+    )
+    for options in ([], ["--path", "/b"], ["--pipeline", "other"]):
+        printed = wspipe("show", str(file), *options).stdout
+        assert r"\x1b[31mred\n" in printed
+        assert "\x1b" not in printed
+    file.write_text(file.read_text().replace("[pipelines.other]\nextends", "#"))
+    assert r"by default \x1b[31mred\n" in wspipe("check", str(file)).stdout

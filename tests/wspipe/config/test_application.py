@@ -19,7 +19,7 @@ from wspipe import (
     WebSocket,
     websocket_app,
 )
-from wspipe.config import Config, ConfigurationError, ConfiguredMiddleware
+from wspipe.config import Config, ConfigurationError, ConfiguredMiddleware, application
 from wspipe.testing import ConnectionDenied, connect
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Service(Composable):
 
     async def startup(self) -> None:
         self._call("startup")
+        if self.fails == "never starts":
+            await anyio.sleep_forever()
 
     async def shutdown(self) -> None:
         self._call("shutdown")
@@ -415,10 +417,32 @@ async def test_at_the_end_what_old_connections_need_is_shut_down_too() -> None:
         assert len(CALLS) == 4
 
 
-async def test_without_a_lifespan_new_resources_start_and_old_ones_end_all_the_same() -> None:
+async def test_without_a_lifespan_nothing_is_started_but_what_is_done_with_ends() -> None:
     app = ConfiguredMiddleware(echo, one(use(Service, name="kept"), use(Service, name="old")))
     await app.reload(one(use(Service, name="kept"), use(Service, name="new")))
-    assert CALLS == ["new startup", "old shutdown"]
+    assert CALLS == ["old shutdown"]
+
+
+async def test_a_startup_in_a_reload_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "STARTUP_TIMEOUT", 0.01)
+    app = ConfiguredMiddleware(echo, one(use(Service, name="old")))
+    await app.startup()
+    with pytest.raises(ConfigurationError) as caught:
+        await app.reload(one(use(Service, name="new", fails="never starts")))
+    assert str(caught.value) == ("configuration: cannot be started: it took more than 0.01 seconds")
+    await app.shutdown()
+    assert CALLS == ["old startup", "new startup", "old shutdown"]
+
+
+async def test_what_an_old_stage_says_of_a_secret_is_withheld(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SERVICE", "s3cr3t")
+    app = ConfiguredMiddleware(echo, one(use(Service, name="${SERVICE}", fails="shutdown")))
+    await app.startup()
+    await app.reload(one(use(Tag, word="new")))
+    assert "its message is withheld" in caplog.text
+    assert "s3cr3t" not in caplog.text
 
 
 async def test_after_the_shutdown_nothing_is_started_or_shut_down() -> None:

@@ -52,7 +52,7 @@ def test_the_table_of_a_pyproject(here: Path) -> None:
 def test_a_mapping_is_taken_as_it_is() -> None:
     data = MappingProxyType({"default": "main"})
     document = Document.read(data)
-    assert document.data is data
+    assert document.data == data
     assert (document.name, document.file, document.source) == ("configuration", None, data)
 
 

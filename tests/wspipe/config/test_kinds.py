@@ -102,6 +102,7 @@ HERE = __name__
         (Point, {"x": Secret("5", "${N}")}, Point(5)),
         (list[Point], [{"x": 1}, {"x": 2}], [Point(1), Point(2)]),
         (Annotated[list[int], Meta(min_length=1)], [1], [1]),
+        (Annotated[list[Clock], Meta(max_length=9)], [f"{HERE}:clock"], [clock]),
         (Final[int], 5, 5),
         (PurePosixPath, "/tmp/a", PurePosixPath("/tmp/a")),  # noqa: S108 - only a name
         (tuple[PurePosixPath, ...], ["a"], (PurePosixPath("a"),)),
@@ -143,7 +144,15 @@ OBJECT = 'a Clock as "module:attribute"'
         (
             Annotated[list[int], Meta(min_length=1)],
             [],
-            "must be an array, each item of which is a whole number, not []",
+            "must be an array with a length from 1, each item of which is a whole number, not []",
+        ),
+        (
+            Annotated[list[Clock], Meta(max_length=9)],
+            [5],
+            (
+                "must be an array with a length up to 9, each item of which is a Clock as "
+                '"module:attribute", not [5]'
+            ),
         ),
         (Colour, "rde", 'must be "red" or "blue", not "rde"; did you mean "red"?'),
         (Literal[1, 2], "1", 'must be 1 or 2, not "1"'),

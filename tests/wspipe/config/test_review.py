@@ -250,3 +250,16 @@ def test_a_stage_that_cannot_tell_spoils_nothing() -> None:
         "[0]: could not tell what it thinks of its place: LookupError",
         f"[2]: Logging does not see the connections that {GATE} rejects; {CLOSER}",
     ]
+
+
+@pytest.mark.parametrize("path", ["/rooms/:id", "/rooms/<id>"])
+def test_a_path_as_other_routers_have_it(path: str) -> None:
+    (found,) = warnings(
+        {
+            "default": "main",
+            "pipelines": {"main": {}},
+            "routes": [{"path": path, "pipeline": "main"}],
+        }
+    )
+    told = "is taken as it stands; a part that varies is a name in braces"
+    assert found == f"routes[0].path: {told}"

@@ -51,8 +51,11 @@ def scope_of(path: str, host: str | None = None) -> dict[str, Any]:
 def plain_search(routes: list[Route], path: str, host: str | None) -> int | None:
     """Try each route in turn."""
     for position, (pattern, wanted) in enumerate(routes):
+        pattern = re.sub(r"\*+", "*", pattern)  # noqa: PLW2901 - likewise
         pattern = re.sub("//+", "/", pattern).rstrip("/") or "/"  # noqa: PLW2901 - respelled
         expression = re.sub(r"\{.\}", "[^/]+", pattern).replace("*", ".*")
+        if pattern.endswith("/*") and pattern != "/*":
+            expression = f"{expression.removesuffix('/.*')}(/.*)?"
         single = re.sub("//+", "/", path)
         spellings = {path, path.removesuffix("/"), single, single.removesuffix("/")}
         if not any(re.fullmatch(expression, each, re.DOTALL) for each in spellings):
@@ -100,7 +103,10 @@ def test_a_router_finds_a_route_for_a_path_that_is_made_of_one(
         (["/a/*", "/a/{x}"], "/a/b", 0),
         (["/a/{x}", "/a/*"], "/a/b", 0),
         (["/a/{x}", "/a/*"], "/a/", 1),
-        (["/a/{x}", "/a/*"], "/a", None),
+        (["/a/{x}", "/a/*"], "/a", 1),
+        (["/a/{x}/*"], "/a/b", 0),
+        (["/a*"], "/a", 0),
+        (["/*"], "", None),
         (["/a/{x}.json", "/a/*", "/a/{x}"], "/a/b.json", 0),
         (["/a/{x}.json", "/a/b*", "/a/{x}"], "/a/c", 2),
         (["/*", "/a"], "/a", 0),
