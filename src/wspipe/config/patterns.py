@@ -120,8 +120,8 @@ def regex_of(shape: str) -> re.Pattern[str]:
     return _regex(shape, "/")
 
 
-def spellings(path: str) -> tuple[str, ...]:
-    """Give a path as it is and without the slash at its end, and both with single slashes.
+def spellings(path: str) -> set[str]:
+    """Give the other spellings of a path: without a slash at its end, and with single slashes.
 
     To some frameworks all of them are the same path.
 
@@ -129,7 +129,7 @@ def spellings(path: str) -> tuple[str, ...]:
         path: The path.
     """
     single = _SLASHES.sub("/", path)
-    return path, path.removesuffix("/"), single, single.removesuffix("/")
+    return {path.removesuffix("/"), single, single.removesuffix("/")} - {path}
 
 
 def _spelled(shape: str) -> str:

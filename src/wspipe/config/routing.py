@@ -31,11 +31,12 @@ class Router(Generic[T]):
             and its target.
     """
 
-    __slots__ = ("_any_host", "_below", "_hosts", "_indexes", "_targets")
+    __slots__ = ("_any_host", "_below", "_hosts", "_indexes", "_only", "_targets")
 
     def __init__(self, routes: Iterable[tuple[PathPattern, HostPattern | None, T]]) -> None:
         self._targets: dict[int, T] = {}
         self._any_host = _Index()
+        self._only: tuple[_Index, ...] = (self._any_host,)
         self._hosts: dict[str, _Index] = {}
         self._below: dict[str, _Index] = {}
         for position, (path, host, target) in enumerate(routes):
@@ -69,11 +70,17 @@ class Router(Generic[T]):
             root = root.rstrip("/")
             if path == root or path.startswith(f"{root}/"):
                 path = path.removeprefix(root) or "/"
-        indexes = (self._any_host,) if self._indexes is None else self._indexes(host_of(scope))
-        position = _NONE
-        for spelled in spellings(path) if path[-1:] == "/" or "//" in path else (path,):
+        if self._indexes is None:
+            indexes = self._only
+            position = self._any_host.first(path, _NONE)
+        else:
+            indexes, position = self._indexes(host_of(scope)), _NONE
             for index in indexes:
-                position = index.first(spelled, position)
+                position = index.first(path, position)
+        if path[-1:] == "/" or "//" in path:
+            for spelled in spellings(path):
+                for index in indexes:
+                    position = index.first(spelled, position)
         return self._targets.get(position)
 
     def _find_indexes(self, host: str | None) -> tuple[_Index, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.run.conftest import SERVED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -30,7 +32,8 @@ async def test_an_application_that_raises(launch: Callable[..., Running], tmp_pa
 async def test_an_application_that_is_not_there(launch: Callable[..., Running]) -> None:
     server = launch("absent:app")
     assert await server.ended() == 2
-    assert server.errors == 'wspipe: Could not import module "absent".\n'
+    looked = f"It was looked for in {SERVED} first, which --app-dir sets."
+    assert server.errors == f'wspipe: Could not import module "absent". {looked}\n'
 
 
 async def test_no_configuration(launch: Callable[..., Running], tmp_path: Path) -> None:

@@ -32,9 +32,8 @@ def pattern_of(pieces: list[str]) -> PathPattern:
 
 
 def takes(pattern: PathPattern, path: str) -> bool:
-    return any(
-        regex_of(shape).match(spelled) for spelled in spellings(path) for shape in pattern.shapes
-    )
+    every = (path, *spellings(path))
+    return any(regex_of(shape).match(spelled) for spelled in every for shape in pattern.shapes)
 
 
 def model_of(pieces: list[str], path: str) -> bool:
@@ -45,7 +44,7 @@ def model_of(pieces: list[str], path: str) -> bool:
     if text.endswith("/*") and text != "/*":
         whole = "".join(parts.get(char, char) for char in text.removesuffix("/*"))
         expression = re.compile(f"{whole}(/.*)?", re.DOTALL)
-    return any(expression.fullmatch(spelled) for spelled in spellings(path))
+    return any(expression.fullmatch(spelled) for spelled in (path, *spellings(path)))
 
 
 @pytest.mark.parametrize(
