@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
-from anyio import CancelScope, create_task_group, sleep, sleep_forever
+from anyio import CancelScope, Event, create_task_group, move_on_after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
         *,
         started: Callable[[], None],
         stopping: Callable[[], Awaitable[object]],
-        beside: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(uvicorn.Config(app, log_config=None, **options))
@@ -87,9 +87,9 @@ class Server(uvicorn.Server):
         async with create_task_group() as self._tasks:
             await super().serve(sockets)
 
-    async def _run_beside(self) -> None:
+    async def _run(self, beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with self._serving:
-            await self._beside()
+            await beside()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell; where that fails, log why, and leave `started` false."""
@@ -105,24 +105,28 @@ class Server(uvicorn.Server):
             self.should_exit = True
         if self.started:
             self._announce()
-            self._tasks.start_soon(self._run_beside)
+            if self._beside is not None:
+                self._tasks.start_soon(self._run, self._beside)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say goodbye, then stop."""
         self._serving.cancel()
         for server in self.servers:
             server.close()
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._cut_short, tasks.cancel_scope)
+        said = Event()
+
+        async def say_goodbye() -> None:
             await self._say_goodbye()
+            said.set()
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(say_goodbye)
+            # The second signal sets a flag in a handler, where nothing but a look at it is safe.
+            while not said.is_set() and not self.force_exit:
+                with move_on_after(_TICK):
+                    await said.wait()
             tasks.cancel_scope.cancel()
         await super().shutdown(sockets)
-
-    async def _cut_short(self, goodbye: CancelScope) -> None:
-        # Set in a signal handler, where nothing but a look is safe; uvicorn's own loop looks too.
-        while not self.force_exit:  # noqa: ASYNC110
-            await sleep(_TICK)
-        goodbye.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop on a signal, at once on a second one; uvicorn's own method would raise it again."""
