@@ -1,125 +1,132 @@
-"""Run the benchmarks: `python -m benchmarks [--quick]`."""
+"""Run the benchmarks: `python -m benchmarks [--quick] [--only SECTION ...] [--json FILE]`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import gc
+import json
 import platform
 from functools import partial
 from importlib.metadata import version
-from statistics import median
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-import starlette.websockets
-
-import wspipe
-from benchmarks import echo, memory
-from benchmarks.observing import Observing
+from benchmarks.end_to_end.apps import APPS
+from benchmarks.end_to_end.measuring import BOUND_AT, Effort
+from benchmarks.end_to_end.measuring import measure as measure_end_to_end
+from benchmarks.end_to_end.servers import COMMANDS
+from benchmarks.in_process import connections, growth, memory, messages, observing
+from benchmarks.telemetry import DESCRIPTION, Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    Contender = Callable[[echo.Session], Awaitable[float]]
+    class Figures(Protocol):
+        """What a section finds."""
 
+        def show(self) -> None:
+            """Print it."""
 
-def contenders(
-    raw: Callable[[echo.Session], Awaitable[None]], through: Callable[[object], Awaitable[None]]
-) -> dict[str, Contender]:
-    """Give those that run one echo: raw, the peer, ours."""
-    return {
-        "raw ASGI": partial(echo.run_raw, raw),
-        "Starlette WebSocket": partial(echo.run_class, starlette.websockets.WebSocket, through),
-        "wspipe WebSocket": partial(echo.run_class, wspipe.WebSocket, through),
-    }
+        def as_dict(self) -> dict[str, Any]:
+            """Give it for a file."""
+            ...
 
+    Section = Callable[[Telemetry, bool], Iterable[Figures]]
 
 PACKAGES = (
     "wspipe",
     "starlette",
+    "fastapi",
+    "litestar",
+    "channels",
     "orjson",
+    "structlog",
     "opentelemetry-sdk",
     "opentelemetry-instrumentation-asgi",
+    *COMMANDS,
+    "websockets",
+    "uvloop",
+    "picows",
 )
 
-TABLES: dict[str, tuple[str | bytes, dict[str, Contender]]] = {
-    "text echo, 64 characters of ASCII": (echo.TEXT, contenders(echo.raw_text, echo.echo_text)),
-    "text echo, 64 umlauts": (echo.UMLAUTS, contenders(echo.raw_text, echo.echo_text)),
-    "binary echo, 64 bytes": (echo.BINARY, contenders(echo.raw_binary, echo.echo_binary)),
-    "JSON echo, 85 bytes, raw with orjson": (
-        echo.JSON,
-        contenders(echo.raw_json, echo.echo_json),
-    ),
+
+def in_rounds(
+    measure: Callable[[Telemetry, int], Awaitable[Sequence[Figures]]],
+    rounds: int,
+    telemetry: Telemetry,
+    quick: bool,  # noqa: FBT001 - as the others
+) -> Sequence[Figures]:
+    """Measure in this process, in many rounds, or in few where it should be quick."""
+
+    async def run() -> Sequence[Figures]:
+        return await measure(telemetry, rounds // 20 if quick else rounds)
+
+    return asyncio.run(run())
+
+
+def idle(telemetry: Telemetry, quick: bool) -> Sequence[Figures]:  # noqa: FBT001
+    """Weigh idle connections."""
+    return memory.measure(telemetry, 500 if quick else 10_000)
+
+
+def end_to_end(_: Telemetry, quick: bool) -> Iterable[Figures]:  # noqa: FBT001
+    """Measure over loopback, behind each server with few connections and with many."""
+    if quick:
+        yield measure_end_to_end("uvicorn", APPS, 20, Effort(2, 0.2, 2, 0.2))
+        return
+    for server in COMMANDS:
+        for count in (1, 50, 1000):
+            effort = Effort(rounds=40, seconds=0.1, paced=6, long=1.0)
+            if (server, count) == BOUND_AT:
+                effort = Effort(rounds=300, seconds=0.1, paced=30, long=1.0)
+            yield measure_end_to_end(server, APPS, count, effort)
+
+
+SECTIONS: dict[str, Section] = {
+    "messages": partial(in_rounds, messages.measure, 60),
+    "connections": partial(in_rounds, connections.measure, 300),
+    "observing": partial(in_rounds, observing.measure, 200),
+    "growth": partial(in_rounds, growth.measure, 20),
+    "memory": idle,
+    "end-to-end": end_to_end,
 }
+"""What is measured."""
 
 
-async def measure(
-    data: str | bytes, running: dict[str, Contender], rounds: int, count: int
-) -> dict[str, list[float]]:
-    """Run the contenders in turn, round by round, so that a slow moment meets them all."""
-    times: dict[str, list[float]] = {name: [] for name in running}
-    for _ in range(rounds):
-        for name, run in running.items():
-            times[name].append(await run(echo.Session(data, count)))
-    return times
-
-
-def report(title: str, times: dict[str, list[float]]) -> None:
-    """Print each contender's overhead over the first, as a share of the second's.
-
-    The median is that of the rounds' own overheads and ratios: a round is short enough for the
-    machine to run at one speed, which it does not do from one round to the next.
-    """
-    raw, peer, *_ = times.values()
-    peers = [theirs - base for theirs, base in zip(peer, raw, strict=True)]
-    print(f"\n{title}: overhead over raw ASGI, each")
-    print(f"  {'':22}{'minimum':>12}{'ratio':>8}{'median':>12}{'ratio':>8}")
-    for name, own in times.items():
-        overheads = [mine - base for mine, base in zip(own, raw, strict=True)]
-        ratios = [mine / theirs for mine, theirs in zip(overheads, peers, strict=True)]
-        best = min(own) - min(raw)
-        print(
-            f"  {name:22}{best:>9.0f} ns{best / (min(peer) - min(raw)):>8.3f}"
-            f"{median(overheads):>9.0f} ns{median(ratios):>8.3f}"
-        )
-
-
-def report_memory(observing: Observing, count: int) -> None:
-    """Print what an idle connection weighs, and how much of that is observing."""
-    print(f"\nmemory: bytes per idle connection, of {count:,}")
-    print(f"  {'':22}{'all':>12}{'over bare':>12}")
-    bare = memory.weigh(None, count, gc.collect)
-    print(f"  {'bare WebSocket':22}{bare:>12,.0f}")
-    for name, options in {
-        "observed": {},
-        "  receive": {"messages": "receive"},
-        "  all": {"messages": "all"},
-        "  connection": {"span": "connection"},
-    }.items():
-        pipeline = observing.pipeline(**options)
-        weight = memory.weigh(pipeline, count, observing.processor.force_flush)
-        print(f"  {name:22}{weight:>12,.0f}{weight - bare:>+12,.0f}")
+def machine() -> dict[str, Any]:
+    """Tell what the figures were measured with."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "telemetry": DESCRIPTION,
+    }
 
 
 def main() -> None:
     """Parse the arguments, run, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rounds")
-    rounds = 100 if parser.parse_args().quick else 1000
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    print(f"Python {platform.python_version()}, {platform.machine()}; {packages}")
-    print(f"{rounds} interleaved rounds of 500 messages; asyncio")
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the rounds")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    arguments = parser.parse_args()
+    about = machine()
+    packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    print(f"Python {about['python']}, {about['system']} {about['machine']}; {packages}")
+    print(f"interleaved runs on one machine, garbage collected between them; {DESCRIPTION}")
+    telemetry = Telemetry()
     gc.disable()
-    for title, (data, running) in TABLES.items():
-        report(title, asyncio.run(measure(data, running, rounds, 500)))
-    observing = Observing()
-    for title, timed, count in (
-        ("observing a text echo, the real SDK", observing.time_messages, 500),
-        ("observing a session with one message, the real SDK", observing.time_session, 1),
-    ):
-        observed = {name: partial(timed, app) for name, app in observing.applications().items()}
-        report(title, asyncio.run(measure(echo.TEXT, observed, rounds // 5, count)))
-    report_memory(observing, 10 * rounds)
+    gc.freeze()  # what was imported is not looked through each time
+    found: dict[str, Any] = {"machine": about}
+    for name in arguments.only or SECTIONS:
+        found[name] = []
+        for figures in SECTIONS[name](telemetry, arguments.quick):
+            figures.show()
+            found[name].append(figures.as_dict())
+            if arguments.json is not None:
+                arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,12 @@ nitpick_ignore = {
     ("py:class", "CIMultiDictProxy"),  # multidict
     ("py:class", "MultiDictProxy"),
     ("py:class", "URL"),  # yarl
+    ("py:class", "AbstractContextManager"),
+    ("py:class", "datetime.datetime"),
+    ("py:class", "hypothesis.strategies.SearchStrategy"),
+    ("py:class", "T"),  # what a function under a FakeClock returns
+    ("py:class", "Sender"),  # of a step of a conversation
+    ("py:class", "Action"),
     ("py:class", "FilteringBoundLogger"),  # structlog
     ("py:class", "EventDict"),
     ("py:class", "MeterProvider"),  # OpenTelemetry

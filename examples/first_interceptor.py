@@ -8,8 +8,17 @@ Run it from this folder:
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
-from wspipe import ASGIConnection, Event, WebSocket, on_receive, on_send, websocket_app
+from wspipe import (
+    ASGIConnection,
+    Event,
+    WebSocket,
+    WebSocketDisconnect,
+    on_receive,
+    on_send,
+    websocket_app,
+)
 from wspipe_middlewares import Logging
 
 CARD_NUMBER = re.compile(r"\b\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{4}\b")
@@ -36,7 +45,8 @@ async def answer_ping(event: Event, connection: ASGIConnection) -> Event | None:
     """Answer: send something, and drop what came."""
     if event.get("text") != "ping":
         return event
-    await connection.send({"type": "websocket.send", "text": "pong"})
+    with suppress(OSError, WebSocketDisconnect):  # either side may have ended it meanwhile
+        await connection.send({"type": "websocket.send", "text": "pong"})
     return None
 
 

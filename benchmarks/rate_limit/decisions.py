@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from statistics import median
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
@@ -11,8 +12,8 @@ from limits import RateLimitItemPerHour
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
-from benchmarks.echo import TEXT, Session
-from benchmarks.observing import echo
+from benchmarks.in_process.raw import echo_text
+from benchmarks.in_process.server import TEXT, time_messages
 from wspipe import PipelineMiddleware
 from wspipe_middlewares.rate_limit import RateLimit
 from wspipe_middlewares.rate_limit.clock import monotonic_ns
@@ -105,17 +106,7 @@ def of_limits(storage: MemoryStorage | RedisStorage, count: int) -> Contender:
 
 def echoed(stage: RateLimit | None, count: int) -> Contender:
     """Give an echo through a pipeline of one stage or of none."""
-    app = PipelineMiddleware(echo, stage)
-
-    async def decide() -> float:
-        session = Session(TEXT, count)
-        await app(session.scope, session.receive, session.send)
-        if session.answers != count + 1:
-            raise AssertionError(f"{stage} answered {session.answers - 1} of {count} messages")
-        elapsed: int = session.scope["elapsed"]
-        return elapsed / count
-
-    return decide
+    return partial(time_messages, PipelineMiddleware(echo_text, stage), TEXT, count)
 
 
 async def measure(

@@ -36,7 +36,8 @@ def weigh(rate: str, count: int, after: tuple[int, ...]) -> tuple[int, list[int]
     Args:
         rate: The limit; each key sends one message.
         count: How many keys, ten microseconds apart.
-        after: When to weigh again, in messages by other keys; they begin when every bucket is full.
+        after: When to weigh again, in messages by other keys; they begin when every bucket is full
+            and has been so for the second after which it is idle.
     """
     hand = Hand()
     (limit,) = limits = parse(rate)
@@ -47,7 +48,7 @@ def weigh(rate: str, count: int, after: tuple[int, ...]) -> tuple[int, list[int]
         hand.time += BETWEEN
         store.enter(f"client:{i}").take(1)
     _, peak = tracemalloc.get_traced_memory()
-    hand.time += limit.burst * limit.period * SECOND // limit.amount
+    hand.time += limit.burst * limit.period * SECOND // limit.amount + SECOND
     rests: list[int] = []
     sent = 0
     for until in after:

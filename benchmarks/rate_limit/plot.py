@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from io import StringIO
 from typing import TYPE_CHECKING, Final
 
-from matplotlib import rcParams
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+
+from benchmarks.drawing import COLOURS, figure_of, plain, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
 
     from benchmarks.rate_limit.fleet import Figures, Results
 
-_GREY: Final = "#808080"
-_COLOURS: Final = ("#3b82c4", "#d9822b", "#3f9f5f")
 _PANELS: Final[dict[str, tuple[Callable[[Figures], float], bool]]] = {
     "store operations per second": (lambda figures: figures.operations, True),
     "messages per operation": (lambda figures: figures.per_operation, True),
@@ -33,21 +29,8 @@ def draw(results: Results, path: Path) -> None:
         results: What was simulated.
         path: Where to write it, as SVG.
     """
-    rcParams.update(
-        {
-            "svg.fonttype": "none",
-            "svg.hashsalt": "wspipe",
-            "font.family": "sans-serif",
-            "font.size": 9,
-            "text.color": _GREY,
-            "axes.edgecolor": _GREY,
-            "axes.labelcolor": _GREY,
-            "xtick.color": _GREY,
-            "ytick.color": _GREY,
-        }
-    )
-    figure = Figure(figsize=(8, 6.2), layout="constrained")
-    colours = dict(zip(dict.fromkeys(keys for keys, _ in results), _COLOURS, strict=True))
+    figure = figure_of(8, 6.2)
+    colours = dict(zip(dict.fromkeys(keys for keys, _ in results), COLOURS, strict=False))
     for axes, (title, (value, logarithmic)) in zip(
         figure.subplots(2, 2).flat, _PANELS.items(), strict=True
     ):
@@ -70,11 +53,7 @@ def draw(results: Results, path: Path) -> None:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.10g}"))
         else:
             axes.set_ylim(0, 1.15)
-        axes.minorticks_off()
-        axes.set_title(title, fontsize=10)
-        axes.grid(color=_GREY, alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.patch.set_visible(False)
+        plain(axes, title)
     for axes in figure.axes[2:]:
         axes.set_xlabel("processes")
     figure.legend(
@@ -83,13 +62,4 @@ def draw(results: Results, path: Path) -> None:
         ncols=3,
         frameon=False,
     )
-    drawing = StringIO()
-    figure.savefig(drawing, format="svg", transparent=True, metadata={"Date": None})
-    path.write_text(_shortened(drawing.getvalue()))
-
-
-def _shortened(drawing: str) -> str:
-    """Leave out what nobody sees: comments, the tenth of a point's tenth, empty space."""
-    drawing = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r"\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", drawing)
-    return re.sub(r"\s*\n\s*", "\n", drawing)
+    write(figure, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from wspipe import Scope
 
 _Header = Literal["x-forwarded-for", "forwarded"]
+_NOBODY: Final = "unknown"
 _HEADERS: Final[tuple[_Header, ...]] = ("x-forwarded-for", "forwarded")
+_LONGEST: Final = 64
 _MOST_ENTRIES: Final = 64
 _MOST_PAIRS: Final = 4 * _MOST_ENTRIES  # RFC 7239 has four: by, for, host and proto
 # RFC 7239 section 6: an address, IPv6 in brackets, and a port or a word in its place.
@@ -159,10 +162,18 @@ def _address_of(node: str) -> IPv4Address | IPv6Address | None:
 
 
 def _ip(text: str) -> IPv4Address | IPv6Address | None:
+    return (_remembered if len(text) <= _LONGEST else _parsed)(text)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return _plain(ip_address(text))
     except ValueError:
         return None
+
+
+_remembered = lru_cache(1024)(_parsed)
+"""Each connection asks several times, and a client has many."""
 
 
 def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -192,3 +203,18 @@ def address_group(address: str, ipv6_prefix: int) -> str:
     if isinstance(ip, IPv4Address):
         return str(ip)
     return str(IPv6Network((int(ip), ipv6_prefix), strict=False))
+
+
+def client_key(scope: Scope, proxies: Proxies, ipv6_prefix: int) -> str:
+    """Give by what to count the client of a connection.
+
+    Args:
+        scope: The ASGI scope.
+        proxies: The trusted proxies.
+        ipv6_prefix: See `address_group`.
+
+    Returns:
+        What `address_group` gives for its address; `unknown` for all that have none.
+    """
+    address = client_address(scope, proxies)
+    return _NOBODY if address is None else address_group(address, ipv6_prefix)

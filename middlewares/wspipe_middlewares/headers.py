@@ -15,11 +15,11 @@ def header_values(scope: Scope, name: str) -> list[str]:
         scope: The ASGI scope.
         name: The header's name, in lower case.
     """
-    wanted = name.encode("latin-1")
+    wanted, length = name.encode("latin-1"), len(name)
     return [
         value.decode("latin-1")
         for key, value in scope.get("headers") or ()
-        if key == wanted or key.lower() == wanted
+        if len(key) == length and key.lower() == wanted
     ]
 
 

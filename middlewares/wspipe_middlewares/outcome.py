@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from wspipe_middlewares.names import RATE_LIMIT_KEY
 from wspipe_middlewares.redaction import printable
@@ -27,8 +26,7 @@ UNANSWERED: Final = "unanswered"
 """The error type of a handshake that the server's side left without an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What observers tell of a connection that has ended.
 
     Args:
@@ -55,12 +53,13 @@ class Outcome:
     @classmethod
     def of(cls, connection: ASGIConnection) -> Outcome:
         """Read the outcome from a connection that has ended."""
-        status, code, by = connection.handshake_status, connection.close_code, connection.closed_by
+        status, ending = connection.handshake_status, connection.ending
+        code, by = ending.code, ending.by
         error = _without_cancellations(connection.error)
         return cls(
             status=status,
             code=code,
-            reason=printable(connection.close_reason, VALUE_LIMIT),
+            reason=printable(ending.reason, VALUE_LIMIT),
             closed_by=by if by is None else name_of(by),
             error=error,
             error_type=_error_type(error, status, code, by),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
@@ -27,6 +28,7 @@ _SECRET_PARTS: Final = (
 )  # fmt: skip
 _SEPARATORS: Final = re.compile("([&;])")
 _LONGEST_WORD: Final = 20
+_LONGEST_NAME: Final = 64
 _LONGEST_SUBPROTOCOL: Final = 64
 
 
@@ -37,12 +39,17 @@ def is_secret(name: str, more: Collection[str] = ()) -> bool:
         name: The name; only its letters and digits matter, not their case.
         more: Further names of secrets.
     """
+    known = _is_remembered if len(name) <= _LONGEST_NAME else _is_known
+    return known(name) or (bool(more) and _plain(name) in map(_plain, more))
+
+
+def _is_known(name: str) -> bool:
     plain = _plain(name)
-    return (
-        plain in _SECRET_NAMES
-        or any(part in plain for part in _SECRET_PARTS)
-        or plain in map(_plain, more)
-    )
+    return plain in _SECRET_NAMES or any(part in plain for part in _SECRET_PARTS)
+
+
+_is_remembered = lru_cache(maxsize=256)(_is_known)
+"""An application has a few names, which each connection asks for again."""
 
 
 def _plain(name: str) -> str:

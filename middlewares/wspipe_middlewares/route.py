@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wspipe import ASGIConnection, Scope
 
+_LEFT_BY_ROUTERS: Final = frozenset({"app_root_path", "endpoint", "path_template", "route"})
 _MOST_WRAPPERS: Final = 32
 _PORT: Final = re.compile(r":[0-9]*$")
 
@@ -26,6 +27,8 @@ def route_of(connection: ASGIConnection) -> str | None:
     scope = connection.scope
     if ROUTE_KEY in scope:
         route = scope[ROUTE_KEY]
+    elif _LEFT_BY_ROUTERS.isdisjoint(scope):
+        route = None
     else:
         try:
             route = _pattern_in(scope)

@@ -20,8 +20,10 @@ from wspipe.exceptions import (
 from wspipe.headers import HeadersInput
 from wspipe.interceptors import Interceptor, on_receive, on_send, select
 from wspipe.middleware import PipelineMiddleware
+from wspipe.payload import is_sendable_code, truncate_reason
 from wspipe.pipeline import Composable, Pipeline, StateValidation
 from wspipe.serialization import Serializer, default_serializer
+from wspipe.stepping import SteppedReceive
 from wspipe.tally import Traffic, message_size
 from wspipe.types import ASGIApp, Event, Middleware, Receive, Scope, Send
 from wspipe.websocket import WebSocket
@@ -50,6 +52,7 @@ __all__ = [
     "Serializer",
     "State",
     "StateValidation",
+    "SteppedReceive",
     "Traffic",
     "WSPipeException",
     "WebSocket",
@@ -57,9 +60,11 @@ __all__ = [
     "WebSocketDisconnect",
     "WebSocketException",
     "default_serializer",
+    "is_sendable_code",
     "message_size",
     "on_receive",
     "on_send",
     "select",
+    "truncate_reason",
     "websocket_app",
 ]

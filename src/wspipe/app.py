@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from anyio import move_on_after
 
 from wspipe import lifespan
-from wspipe.closing import close, plan_end, reject
-from wspipe.connection import CLOSE_TIMEOUT
+from wspipe.closing import CLOSE_TIMEOUT, close, plan_end, reject
 from wspipe.exceptions import (
     ConnectionRejected,
     ImproperlyConfiguredException,
@@ -74,7 +73,15 @@ class WebSocketApp:
         socket = self.websocket_class.__new__(self.websocket_class)
         try:
             socket.__init__(scope, receive, send)  # type: ignore[misc]
-            await self._converse(socket)
+            try:
+                await self.pipeline.admit(socket)
+                with socket.running():
+                    await self.handler(socket)
+            except ConnectionRejected as rejection:
+                if socket.wire.sent != UNANSWERED and not socket.wire.evicted:
+                    raise
+                await reject(socket.wire, rejection)
+            await _end_returned(socket)
         except BaseException as error:
             if not socket.has_wire:
                 raise
@@ -93,16 +100,6 @@ class WebSocketApp:
                 return
             raise
         await socket.finish(None)
-
-    async def _converse(self, socket: WebSocket) -> None:
-        try:
-            await self.pipeline.admit(socket)
-            await self.handler(socket)
-        except ConnectionRejected as rejection:
-            if socket.wire.sent != UNANSWERED and not socket.wire.evicted:
-                raise
-            await reject(socket.wire, rejection)
-        await _end_returned(socket)
 
 
 def _run_by_us(websocket_class: type[WebSocket], pipeline: Middleware | None) -> type[WebSocket]:
@@ -146,6 +143,8 @@ def _failure(by: str) -> ConnectionRejected:
 
 async def _end_returned(socket: WebSocket) -> None:
     wire = socket.wire
+    if not wire.answering and (wire.over or wire.ending.lost):
+        return
     # A middleware's close that the server did not take in time gets one more chance.
     with move_on_after(RETRY_TIMEOUT if wire.evicted else CLOSE_TIMEOUT) as scope:
         await wire.settle()

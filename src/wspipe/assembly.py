@@ -12,12 +12,14 @@ from wspipe.judgement import kind_of
 from wspipe.pipeline import Pipeline
 from wspipe.scope import Auth, User
 from wspipe.state_machine import ACCEPT, UNANSWERED
+from wspipe.stepping import SteppedReceive
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from anyio import Lock
 
+    from wspipe.stepping import Step
     from wspipe.types import Event, Middleware, Receive, Scope, Send
 
 _logger = logging.getLogger("wspipe")
@@ -41,6 +43,8 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         "_live_wire",
         "_receive",
         "_send",
+        "_step",
+        "_stepped",
     )
 
     pipeline: ClassVar[Pipeline] = Pipeline().with_wire(strict=True)
@@ -76,12 +80,18 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         self, scope: Scope, receive: Receive = empty_receive, send: Send = empty_send
     ) -> None:
         self._chain = self._ends = receive, send
+        self._stepped: SteppedReceive | None = None
+        self._step: Step | None = None
         super().__init__(scope, receive, send)
         self._connecting: Lock | None = None
         self._accepting: Lock | None = None
         self._admitted = False
         self._chain = self.pipeline(self, receive, send)
         self._live_wire = self.wire
+        outermost = self._chain[0]
+        if isinstance(outermost, SteppedReceive):
+            self._stepped, self._step = outermost, outermost.step
+            outermost.on_backlog = self._look_for_stages
         self._ends = (self._receive_to_end, self._send_to_end) if self.runs_itself else self._chain
         self.receive = self.receive_wrapper(receive)  # pyright: ignore[reportIncompatibleMethodOverride]
         self.send = self.send_wrapper(send)  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -109,13 +119,15 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         self._look_for_stages()
 
     def _look_for_stages(self) -> None:
-        wire = self._wire
+        wire, stepped = self._wire, self._stepped
         if wire is not None:
             receives, sends = self.passes_by
+            receive = self._chain[0] if stepped is None else stepped.receive
             wire.let_pass(
                 receive=receives
                 and self._receive is self._ends[0]
-                and self._chain[0] == wire.receive,
+                and receive == wire.receive
+                and not (stepped and stepped.backlog),
                 send=sends and self._send is self._ends[1] and self._chain[1] == wire.send,
             )
 

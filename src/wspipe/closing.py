@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from anyio import move_on_after
 
@@ -25,8 +25,12 @@ from wspipe.wire import INTERRUPTIBLE
 if TYPE_CHECKING:
     from wspipe.ending import Eviction
     from wspipe.exceptions import ConnectionRejected
+    from wspipe.interruption import InterruptibleReceive
     from wspipe.types import Event
     from wspipe.wire import Wire
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that a server has to take a close that wspipe sends by itself."""
 
 CONNECT_TIMEOUT: Final = 1.0
 """Seconds that a server has to give the connect event before a connection is denied without it."""
@@ -54,13 +58,16 @@ async def close(wire: Wire, code: int, reason: str, by: object) -> None:
     event: Event = {"type": CLOSE, "code": code, "reason": reason}
     check_content("application", event, wire.situation)
     wire.closing += 1
-    _tell_receive(wire, "interrupt")
+    # What waits in a receive is in the way of a close on Granian.
+    interruptible: InterruptibleReceive | None = wire.connection.scope.get(INTERRUPTIBLE)
+    if interruptible is not None:
+        interruptible.interrupt(hold=True)
     try:
         await _close_in_turn(wire, code, reason, by)
     finally:
         wire.closing -= 1
-        if not wire.closing:
-            _tell_receive(wire, "resume")
+        if not wire.closing and interruptible is not None:
+            interruptible.resume()
 
 
 async def _close_in_turn(wire: Wire, code: int, reason: str, by: object) -> None:
@@ -92,11 +99,15 @@ async def _send_close(wire: Wire, eviction: Eviction) -> None:
         raise
 
 
-def _tell_receive(wire: Wire, method: Literal["interrupt", "resume"]) -> None:
-    # What waits in a receive is in the way of a close on Granian.
-    interruptible = wire.connection.scope.get(INTERRUPTIBLE)
-    if interruptible is not None:
-        getattr(interruptible, method)()
+async def await_close(wire: Wire) -> None:
+    """Wait until the server has dealt with a close from the middle, if one is on its way.
+
+    An application that hears of it returns, and what its runner returns to is the server, which
+    then closes in its own way.
+    """
+    if wire.closing:
+        with move_on_after(CLOSE_TIMEOUT):
+            await wire.settle()
 
 
 async def reject(wire: Wire, rejection: ConnectionRejected) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias
 
+from anyio import Event as Signal
 from anyio import move_on_after
 
-from wspipe.closing import close
+from wspipe.closing import CLOSE_TIMEOUT, close
 from wspipe.ending import Ending
 from wspipe.exceptions import ImproperlyConfiguredException, ProtocolError
 from wspipe.exit_stack import ExitStack
@@ -18,16 +20,17 @@ from wspipe.tally import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from structlog.typing import FilteringBoundLogger
 
+    from wspipe.application_scope import ApplicationScope
     from wspipe.types import Event, Receive, Scope, Send
     from wspipe.wire import Wire
 
 _logger = logging.getLogger("wspipe")
 
-CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that a server has to take a close that wspipe sends by itself."""
+_NO_SCOPE: Final = nullcontext()
 
 ConnectionState: TypeAlias = Literal["init", "connect", "receive", "disconnect"]
 
@@ -63,7 +66,9 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
 
     __slots__ = (
         "__weakref__",
+        "_application_scope",
         "_exit_stack",
+        "_finished",
         "_id",
         "_wire",
         "ending",
@@ -100,6 +105,8 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
         self.handshake_status = None
         self._wire: Wire | None = None
         self._exit_stack: ExitStack | None = None
+        self._finished = False
+        self._application_scope: ApplicationScope | None = None
         self._id: str | None = None
         self.receive = receive
         self.send = send
@@ -191,6 +198,24 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
             self._exit_stack = ExitStack()
         return self._exit_stack
 
+    @property
+    def application_scope(self) -> ApplicationScope:
+        """What the runner puts around the application; its `cancel()` cancels that.
+
+        A stage that may have to do so asks for it while it wraps. `close(by=...)` first, so that
+        the client is told. The application ends without an error then. Without a runner there is
+        nothing in it.
+        """
+        if self._application_scope is None:
+            from wspipe.application_scope import ApplicationScope  # noqa: PLC0415 - it needs asyncio
+
+            self._application_scope = ApplicationScope()
+        return self._application_scope
+
+    def running(self) -> AbstractContextManager[object]:
+        """Give what a runner enters while it runs the application."""
+        return self._application_scope or _NO_SCOPE
+
     def on_handshake(self, callback: Callable[[Event], None]) -> None:
         """Have a function called when the handshake is answered.
 
@@ -202,7 +227,16 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
         """
         self.wire.handshake_callbacks.append(callback)
 
-    async def close(self, code: int = 1000, reason: str | None = None, *, by: object) -> None:
+    def allow_interruption(self) -> None:
+        """Let a receive that waits be ended; for a stage that closes with `linger`.
+
+        To be called while it wraps. Each receive costs a little more then.
+        """
+        self.wire.allow_interruption()
+
+    async def close(
+        self, code: int = 1000, reason: str | None = None, *, by: object, linger: float = 0.0
+    ) -> None:
         """Close from the middle of the pipeline; may be called from any task.
 
         The server gets the close directly. From then on the application's receive gives
@@ -212,13 +246,16 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
         close follows it.
 
         A receive that is waiting at that moment ends when the server reports the end, as ASGI has
-        it. Daphne takes only the codes 1000 and 3000 to 4999: there any other becomes 1000, with a
-        warning.
+        it; `linger` sees to it that it does end, also where the client has vanished. Daphne takes
+        only the codes 1000 and 3000 to 4999: there any other becomes 1000, with a warning.
 
         Args:
             code: The close code; before the accept, servers answer 403 instead.
             reason: The reason, cut to the 123 bytes that fit.
             by: Who closes: the middleware itself, or a name.
+            linger: Seconds that the connection has to end after the close, for which this waits.
+                Then a receive that waits is ended, where `allow_interruption` was called. Not to
+                be waited for by the application's own task.
 
         Raises:
             ProtocolError: The code may not be sent.
@@ -236,6 +273,25 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
                 await close(self.wire, 1000, reason or "", by)
         if scope.cancelled_caught:
             _logger.warning("the server took no close within %s seconds", CLOSE_TIMEOUT)
+        if linger and self.evicted and not self._finished:
+            await self._linger(0 if scope.cancelled_caught else linger)
+
+    async def _linger(self, seconds: float) -> None:
+        ended = Signal()
+        self.exit_stack.callback(ended.set)
+        with move_on_after(seconds):
+            await ended.wait()
+            return
+        if self.wire.interruptible is not None:
+            self.wire.interruptible.interrupt()
+
+    def is_reported_by(self, error: BaseException) -> bool:
+        """Tell whether an exception only reports that the conversation is over.
+
+        Args:
+            error: What a send or a receive raised, or the application after that.
+        """
+        return self.ending.is_reported_by(error)
 
     async def finish(self, error: BaseException | None) -> bool:
         """Run the end of the connection; for whoever runs the application.
@@ -246,7 +302,8 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
         Returns:
             Whether an exit callback suppressed the error.
         """
-        if error is not None and not self.ending.is_reported_by(error):
+        self._finished = True
+        if error is not None and not self.is_reported_by(error):
             self.error = error
         if self._exit_stack is None:
             return False

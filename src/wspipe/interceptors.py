@@ -19,6 +19,7 @@ from wspipe.pipeline import (
     rehearsal_of,
 )
 from wspipe.state_machine import RECEIVE, SEND
+from wspipe.stepping import SteppedReceive
 from wspipe.types import Event
 
 if TYPE_CHECKING:
@@ -73,23 +74,27 @@ class _OnReceive(_Intercept):
     def __call__(
         self, connection: ASGIConnection[Any, Any], receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
-        function, lifecycle, decide = self.function, self.lifecycle, self.decide
+        function, decide = self.function, self.decide
 
-        async def intercepted_receive() -> Event:
+        def step(event: Event) -> Awaitable[Event | None] | Event | None:
+            result: object = function(event, connection)
+            if result is event:
+                return event
+            return later(result, event) if inspect.isawaitable(result) else decide(result, event)
+
+        async def later(result: Awaitable[object], event: Event) -> Event | None:
+            return decide(await result, event)
+
+        async def receive_all() -> Event:
             while True:
                 event = await receive()
-                if kind_of(event) != RECEIVE and not lifecycle:
-                    return event
-                result: object = function(event, connection)
-                if result is event:
-                    return event
-                if inspect.isawaitable(result):
-                    result = await result
-                passed = decide(result, event)
+                passed: Any = step(event)
+                if passed is not event and inspect.isawaitable(passed):
+                    passed = await passed
                 if passed is not None:
-                    return passed
+                    return cast("Event", passed)
 
-        return intercepted_receive, send
+        return receive_all if self.lifecycle else SteppedReceive(receive, step), send
 
 
 @dataclass(frozen=True, slots=True, repr=False)

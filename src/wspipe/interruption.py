@@ -1,15 +1,17 @@
-"""Ending a receive that waits, on the server that cannot close meanwhile.
+"""Ending from another task the receive that the application waits in.
 
-Granian takes a close only when no receive is waiting, because both need the same lock. So there the
-waiting receive has to be ended first. This is the one place of the engine that knows asyncio; it is
-imported on Granian alone, which runs nothing else.
+After a close from the middle, a receive that waits ends when the server reports the end; from a
+client that has vanished, that may take minutes. And Granian takes a close only when no receive is
+waiting, because both need the same lock.
 """
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Task, current_task
-from asyncio import Event as Flag
+from asyncio import AbstractEventLoop, CancelledError, Task, current_task, get_running_loop
 from typing import TYPE_CHECKING, Any, cast
+
+from anyio import CancelScope, get_cancelled_exc_class
+from anyio import Event as Signal
 
 from wspipe.state_machine import DISCONNECT
 
@@ -24,36 +26,69 @@ class InterruptibleReceive:
         receive: The server's receive.
     """
 
-    __slots__ = ("_interrupted", "_receive", "_resumed", "_waiting")
+    __slots__ = ("_loop", "_receive", "_resumed", "_waiting")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._waiting: set[Task[Any]] = set()
-        self._interrupted = False
-        self._resumed = Flag()
+        self._loop: AbstractEventLoop | None = None
+        self._waiting: set[Task[Any] | CancelScope] = set()
+        self._resumed: Signal | None = None
 
     async def __call__(self) -> Event:
         """Give the server's next event, or a disconnect where interrupted."""
-        task = cast("Task[Any]", current_task())
-        self._waiting.add(task)
+        if self._loop is None and not self._prepare():
+            return await self._receive_in_scope()
+        # A cancel scope would cost more than all the rest of a message.
+        task: Any = current_task(self._loop)
+        before, waiting = task.cancelling(), self._waiting
+        waiting.add(task)
         try:
-            return await self._receive()
-        except CancelledError:
-            # Cancelled by `interrupt`, and by nobody else besides?
-            if not self._interrupted or task.uncancel() > 0:
+            event = await self._receive()
+        except BaseException as error:
+            # Cancelled by `interrupt`, which has taken it out, and by nobody else besides?
+            if task in waiting:
+                waiting.discard(task)
                 raise
-            # The application may end the connection when it hears of this: the close goes first.
+            if task.uncancel() > before or not isinstance(error, CancelledError):
+                raise
+            return await self._disconnected()
+        # Where it was interrupted, the server's receive has kept that to itself.
+        waiting.discard(task) if task in waiting else task.uncancel()
+        return event
+
+    def _prepare(self) -> bool:
+        """Find the event loop; tell whether it is that of asyncio."""
+        if get_cancelled_exc_class() is not CancelledError:
+            return False
+        self._loop = get_running_loop()
+        return True
+
+    async def _receive_in_scope(self) -> Event:
+        with CancelScope() as scope:
+            self._waiting.add(scope)
+            try:
+                return await self._receive()
+            finally:
+                self._waiting.discard(scope)
+        return await self._disconnected()
+
+    async def _disconnected(self) -> Event:
+        # The application may end the connection when it hears of this: the close goes first.
+        if self._resumed is not None:
             await self._resumed.wait()
-            return {"type": DISCONNECT, "code": 1006}
-        finally:
-            self._waiting.discard(task)
+        return {"type": DISCONNECT, "code": 1006}
 
-    def resume(self) -> None:
-        """Let the interrupted receives return: the server has the close."""
-        self._resumed.set()
+    def interrupt(self, *, hold: bool = False) -> None:
+        """End the receives that wait.
 
-    def interrupt(self) -> None:
-        """End the receives that wait; they return at `resume`."""
-        self._interrupted = True
+        Args:
+            hold: They return at `resume` only.
+        """
+        if hold and self._resumed is None:
+            self._resumed = Signal()
         while self._waiting:  # each once, though several may close at the same time
             self._waiting.pop().cancel()
+
+    def resume(self) -> None:
+        """Let the receives return that are held: the server has the close."""
+        cast("Signal", self._resumed).set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wspipe.exceptions import ProtocolError, SentAfterClose
 from wspipe.payload import CHECKS
@@ -36,10 +36,10 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
-def kind_of(event: object) -> str | None:
+def kind_of(event: Any) -> str | None:
     """Give the type of an event, or `None` where it is no event."""
     try:
-        kind = cast("Any", event)["type"]
+        kind = event["type"]
     except (KeyError, TypeError):
         return None
     return kind if isinstance(kind, str) else None
@@ -72,7 +72,9 @@ def judge(sender: Sender, event: Event, situation: Situation, *, strict: bool) -
     if then is None and kind not in EVENTS and _is_of_extension(kind, extensions):
         return None
     if then is None or (kind.startswith(DENIAL_EXTENSION) and DENIAL_EXTENSION not in extensions):
-        problem = f"sent {kind!r} while the connection was {received} and {sent}"
+        problem = (
+            f"sent {kind!r} while the server's side was {received} and the application's {sent}"
+        )
         raise _refusal(sender, kind, situation, problem)
     if strict:
         check_content(sender, event, situation)

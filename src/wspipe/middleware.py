@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from wspipe import lifespan
-from wspipe.closing import plan_end, reject
+from wspipe.closing import await_close, plan_end, reject
 from wspipe.connection import ASGIConnection
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.pipeline import Pipeline
@@ -83,7 +83,11 @@ class PipelineMiddleware:
                 await reject(connection.wire, rejection)
             else:
                 send = _as_coroutine_function(connection.send)
-                await self.app(connection.scope, connection.receive, send)
+                try:
+                    with connection.running():
+                        await self.app(connection.scope, connection.receive, send)
+                finally:
+                    await await_close(connection.wire)
         except BaseException as error:
             # What is no Exception is the cancellation, by which the server stops the application.
             by = "application" if isinstance(error, Exception) else "server"

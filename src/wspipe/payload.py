@@ -35,6 +35,9 @@ def is_sendable_code(code: object) -> bool:
 
     RFC 6455 sections 7.4.1 and 7.4.2 and its IANA registry: 1000 to 1014 without the reserved
     1004, 1005 and 1006, and 3000 to 4999.
+
+    Args:
+        code: What should be a close code.
     """
     if not isinstance(code, int) or isinstance(code, bool):
         return False
@@ -45,6 +48,9 @@ def truncate_reason(reason: str) -> str:
     """Cut a close reason to the 123 bytes that a close frame can hold, at a character.
 
     A lone surrogate, which has no UTF-8 form, becomes a question mark.
+
+    Args:
+        reason: The reason.
     """
     return reason.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")
 

@@ -345,6 +345,13 @@ def rehearsal_of(middleware: Middleware) -> Middleware:
     return middleware if rehearsal is None else rehearsal()
 
 
+def name_of(middleware: object) -> str:
+    """Name a middleware for a person: by its type; what is made of a function, by that."""
+    kind = type(middleware).__name__
+    # `on_receive(censor)` says more than `_OnReceive`.
+    return repr(middleware) if kind.startswith("_") else getattr(middleware, "__name__", kind)
+
+
 def is_async(function: object) -> bool:
     """Tell whether calling something gives a coroutine: an async function, or such an object."""
     if isinstance(function, type):

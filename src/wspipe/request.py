@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from wspipe.types import Scope
 
+_LONGEST_HOST = 261  # RFC 1035 section 2.3.4, and a port
 # RFC 3986 section 3.2: a name, or an IP literal in brackets, and a port.
 _HOST = re.compile(
     r"([A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{0,5}))?", re.ASCII
@@ -62,28 +64,38 @@ def url_of(scope: Scope) -> URL:
     if not path.startswith(root_path):
         path, raw_path = root_path + path, b""
     quoted = raw_path.partition(b"?")[0].decode("latin-1") or _quote(path)
-    return _build(scope, quoted, scope.get("query_string", b"").decode("latin-1"))
+    query: str = scope.get("query_string", b"").decode("latin-1")
+    return _build(scope.get("scheme", "ws"), _authority(scope), quoted, query)
 
 
 def base_url_of(scope: Scope) -> URL:
     """Put together the URL of the application's root, which ends in a slash."""
     root_path: str = scope.get("app_root_path", scope.get("root_path", ""))
-    return _build(scope, _quote(root_path.rstrip("/") + "/"), "")
+    authority = _authority(scope)
+    root = _remembered_root if len(authority) <= _LONGEST_HOST else _root
+    return root(scope.get("scheme", "ws"), authority, root_path)
+
+
+def _root(scheme: str, authority: str, root_path: str) -> URL:
+    return _build(scheme, authority, _quote(root_path.rstrip("/") + "/"), "")
+
+
+_remembered_root = lru_cache(256)(_root)
+"""An application has a few hosts, which each connection names again."""
 
 
 def _quote(path: str) -> str:
     return quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
 
 
-def _build(scope: Scope, path: str, query: str) -> URL:
-    authority = _host_header(scope) or _server_address(scope) or "localhost"
+def _build(scheme: str, authority: str, path: str, query: str) -> URL:
     return URL.build(
-        scheme=scope.get("scheme", "ws"),
-        authority=authority,
-        path=path,
-        query_string=query,
-        encoded=True,
+        scheme=scheme, authority=authority, path=path, query_string=query, encoded=True
     )
+
+
+def _authority(scope: Scope) -> str:
+    return _host_header(scope) or _server_address(scope) or "localhost"
 
 
 def _host_header(scope: Scope) -> str | None:

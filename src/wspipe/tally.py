@@ -30,6 +30,21 @@ class Traffic:
     binary_bytes_received: int = 0
     binary_bytes_sent: int = 0
 
+    def add(self, other: Traffic) -> None:
+        """Count what passed over another connection too.
+
+        Args:
+            other: What that has counted.
+        """
+        self.text_received += other.text_received
+        self.text_sent += other.text_sent
+        self.binary_received += other.binary_received
+        self.binary_sent += other.binary_sent
+        self.text_bytes_received += other.text_bytes_received
+        self.text_bytes_sent += other.text_bytes_sent
+        self.binary_bytes_received += other.binary_bytes_received
+        self.binary_bytes_sent += other.binary_bytes_sent
+
     @property
     def messages_received(self) -> int:
         """Messages that the client sent."""

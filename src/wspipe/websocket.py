@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
 
 import orjson
-from anyio import Lock, get_current_task
+from anyio import Lock, get_current_task, sleep
 
 from wspipe.assembly import AssembledConnection
 from wspipe.exceptions import ConnectionRejected
 from wspipe.headers import HeadersInput, header_list
+from wspipe.judgement import kind_of
 from wspipe.messages import Messages, Mode, content_of, key_of
 from wspipe.payload import truncate_reason
 from wspipe.scope import Auth, User
 from wspipe.serialization import Serializer, default_serializer, encode_json, not_json
-from wspipe.state_machine import ACCEPT, CLOSE, SEND, UNANSWERED, WAITING
-from wspipe.tally import encoded_size
+from wspipe.state_machine import ACCEPT, CLOSE, RECEIVE, SEND, UNANSWERED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
+    from wspipe.stepping import SteppedReceive
     from wspipe.types import Event
 
 _is_ascii = str.isascii
@@ -75,9 +76,11 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 await self._send(
                     {"type": ACCEPT, "subprotocol": subprotocols, "headers": header_list(headers)}
                 )
+        if wire.answered:
+            self._accepting = None  # a lock weighs 800 bytes
 
     async def close(
-        self, code: int = 1000, reason: str | None = None, *, by: object = None
+        self, code: int = 1000, reason: str | None = None, *, by: object = None, linger: float = 0.0
     ) -> None:
         """Close the connection, or deny it where it was not accepted.
 
@@ -85,6 +88,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             code: The close code (RFC 6455 section 7.4).
             reason: The reason; one of more than 123 bytes in UTF-8 is cut at a character.
             by: For a middleware that closes: see `ASGIConnection.close`.
+            linger: Likewise; without a runner the connection ends at the close, and a receive that
+                waits so many seconds later.
 
         Raises:
             WebSocketDisconnect: The client has left already.
@@ -92,9 +97,13 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         """
         if by is not None:
             try:
-                await super().close(code, reason, by=by)
+                await super().close(code, reason, by=by, linger=0 if self.runs_itself else linger)
             finally:
                 await self._end_if_over()
+            interruptible = self.wire.interruptible
+            if linger and self.runs_itself and interruptible is not None:
+                await sleep(linger)
+                interruptible.interrupt()
         else:
             await self._send({"type": CLOSE, "code": code, "reason": truncate_reason(reason or "")})
 
@@ -122,6 +131,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         async with self._connecting:
             if self._live_wire.received == WAITING:
                 await self._receive()
+        if self._live_wire.received != WAITING:
+            self._connecting = None
 
     @overload
     async def receive_data(self, mode: Literal["text"]) -> str: ...
@@ -151,26 +162,36 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         wire = self._live_wire
         receive = wire.direct_receive
         if receive is None:
-            return await self.receive_data("text")
-        # No stage wraps receive: do here what `Wire.receive` does, which saves two coroutines and
-        # a second look at the event, half of what a message costs.
+            if not wire.answered or not self.passes_by[0]:
+                return await self.receive_data("text")
+            return content_of(await self._receive(), "text")
+        # Nothing but a step wraps receive: do here what `Wire.receive` does, which saves coroutines
+        # and a second look at the event, half of what a message costs.
         event = await receive()
+        step = None
+        text = ""
         try:
             if (
                 wire.open
                 and event["type"] == "websocket.receive"
                 and ("bytes" not in event or event["bytes"] is None)
             ):
-                text: str = event["text"]
-                size = len(text) if _is_ascii(text) else len(text.encode())
+                text = event["text"]
                 traffic = wire.traffic
+                traffic.text_bytes_received += len(text) if _is_ascii(text) else len(text.encode())
                 traffic.text_received += 1
-                traffic.text_bytes_received += size
-                return text
+                step = self._step
+                if step is None:
+                    return text  # type: ignore[no-any-return]
         except (KeyError, TypeError, UnicodeEncodeError):
             pass
-        event = wire.take(event)
-        await self._end_if_over()
+        if step is None:
+            return content_of(await self._take(event), "text")
+        result = step(event)
+        if result is not event:
+            event = await self._go_on(result)
+        elif event["type"] == "websocket.receive" and event.get("text") is text:
+            return text  # type: ignore[no-any-return]
         return content_of(event, "text")
 
     async def receive_bytes(self) -> bytes:
@@ -180,6 +201,8 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         if receive is None:
             return await self.receive_data("binary")
         event = await receive()
+        step = None
+        data = b""
         try:
             if (
                 wire.open
@@ -187,15 +210,22 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
                 and ("text" not in event or event["text"] is None)
                 and type(event["bytes"]) is bytes
             ):
-                data: bytes = event["bytes"]
+                data = event["bytes"]
                 traffic = wire.traffic
-                traffic.binary_received += 1
                 traffic.binary_bytes_received += len(data)
-                return data
+                traffic.binary_received += 1
+                step = self._step
+                if step is None:
+                    return data
         except (KeyError, TypeError):
             pass
-        event = wire.take(event)
-        await self._end_if_over()
+        if step is None:
+            return content_of(await self._take(event), "bytes")
+        result = step(event)
+        if result is not event:
+            event = await self._go_on(result)
+        elif event["type"] == "websocket.receive" and event.get("bytes") is data:
+            return data  # type: ignore[no-any-return]
         return content_of(event, "bytes")
 
     async def receive_json(self, mode: Mode = "text") -> Any:
@@ -209,37 +239,27 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             WebSocketDisconnect: The client left, or a middleware closed.
             WebSocketException: A frame of the other kind came (code 1003).
         """
-        wire = self._live_wire
-        receive = wire.direct_receive
-        data: Any
-        if receive is None or mode != "text":
-            data = await (self.receive_text() if mode == "text" else self.receive_data(mode))
-        else:
-            # What `receive_text` does, without its coroutine.
-            event = await receive()
-            data = None
-            try:
-                if (
-                    wire.open
-                    and event["type"] == "websocket.receive"
-                    and ("bytes" not in event or event["bytes"] is None)
-                ):
-                    text: str = event["text"]
-                    size = len(text) if _is_ascii(text) else len(text.encode())
-                    traffic = wire.traffic
-                    traffic.text_received += 1
-                    traffic.text_bytes_received += size
-                    data = text
-            except (KeyError, TypeError, UnicodeEncodeError):
-                pass
-            if data is None:
-                event = wire.take(event)
-                await self._end_if_over()
-                data = content_of(event, "text")
+        data = await (self.receive_text() if mode == "text" else self.receive_data(mode))
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:
             raise not_json(error) from error
+
+    async def _take(self, event: Event) -> Event:
+        """Take an event that came by the direct way, and needs a closer look."""
+        event = self._live_wire.take(event)
+        await self._end_if_over()
+        if self._step is not None and kind_of(event) == RECEIVE:
+            result = self._step(event)
+            return event if result is event else await self._go_on(result)
+        return event
+
+    async def _go_on(self, result: object) -> Event:
+        """Give what comes of what the steps gave in place of a message."""
+        try:
+            return await cast("SteppedReceive", self._stepped).go_on(result)
+        finally:
+            await self._end_if_over()
 
     def iter_text(self) -> AsyncIterator[str]:
         """Receive text messages until the conversation is over."""
@@ -285,46 +305,44 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         """Send a text message: `send_data(data, "text", encoding)`."""
         wire = self._live_wire
         send = wire.direct_send
-        if send is not None and type(data) is str and data.isascii():
-            # What `_send_direct` does, without its coroutine.
-            try:
-                await send({"type": "websocket.send", "text": data})
-            except Exception as error:
-                await self._send_failed(error)
-                raise
-            traffic = wire.traffic
-            traffic.text_sent += 1
-            traffic.text_bytes_sent += len(data)
-        elif send is not None and type(data) is str and (size := encoded_size(data)) is not None:
-            await self._send_direct({"type": "websocket.send", "text": data}, size)
-        else:
-            await self.send_data(data, "text", encoding)
-
-    def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> Coroutine[Any, Any, None]:
-        """Send a binary message: `send_data(data, "binary", encoding)`."""
-        if self._live_wire.direct_send is not None and type(data) is bytes:
-            return self._send_direct({"type": "websocket.send", "bytes": data}, len(data))
-        return self.send_data(data, "binary", encoding)
-
-    async def _send_direct(self, event: Event, size: int) -> None:
-        wire = self._live_wire
-        send = wire.direct_send
         if send is None:
-            await self._send(event)
+            if type(data) is str and wire.answered and self.passes_by[1]:
+                await self._send({"type": "websocket.send", "text": data})
+            else:
+                await self.send_data(data, "text", encoding)
+            return
+        try:
+            size = len(data) if _is_ascii(data) else len(data.encode())  # type: ignore[arg-type, union-attr]
+        except (TypeError, UnicodeEncodeError):
+            size = -1  # it is no text, or none that can be sent
+        if size < 0:
+            await self.send_data(data, "text", encoding)
             return
         # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
         try:
-            await send(event)
+            await send({"type": "websocket.send", "text": data})
         except Exception as error:
             await self._send_failed(error)
             raise
         traffic = wire.traffic
-        if "bytes" in event:
-            traffic.binary_sent += 1
-            traffic.binary_bytes_sent += size
-        else:
-            traffic.text_sent += 1
-            traffic.text_bytes_sent += size
+        traffic.text_bytes_sent += size
+        traffic.text_sent += 1
+
+    async def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> None:
+        """Send a binary message: `send_data(data, "binary", encoding)`."""
+        wire = self._live_wire
+        send = wire.direct_send
+        if send is None or type(data) is not bytes:
+            await self.send_data(data, "binary", encoding)
+            return
+        try:
+            await send({"type": "websocket.send", "bytes": data})
+        except Exception as error:
+            await self._send_failed(error)
+            raise
+        traffic = wire.traffic
+        traffic.binary_bytes_sent += len(data)
+        traffic.binary_sent += 1
 
     async def _send_failed(self, error: Exception) -> None:
         try:

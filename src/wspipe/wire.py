@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
     from wspipe.connection import ASGIConnection
     from wspipe.ending import Ending
+    from wspipe.interruption import InterruptibleReceive
     from wspipe.types import Event, Receive, Send
 
 INTERRUPTIBLE: Final = "wspipe.interruptible_receive"
 """Where the scope has Granian's receive, for the pipelines that lie further in."""
 
+_is_ascii = str.isascii
 _logger = logging.getLogger("wspipe")
 
 
@@ -73,6 +75,7 @@ class Wire:
         "direct_send",
         "ending",
         "handshake_callbacks",
+        "interruptible",
         "open",
         "receive_end",
         "received",
@@ -98,6 +101,7 @@ class Wire:
         self.blame: object = "application"
         self.handshake_callbacks: list[Callable[[Event], None]] = []
         self.refusal: BaseException | None = None
+        self.interruptible: InterruptibleReceive | None = None
         self._settled: Signal | None = None
         self._bare_receive = False
         self._bare_send = False
@@ -108,11 +112,22 @@ class Wire:
         """Take the server's receive."""
         self.receive_end = receive
         if type(getattr(receive, "__self__", None)).__module__ == "granian._granian":
-            from wspipe.interruption import InterruptibleReceive  # noqa: PLC0415 - see there
-
-            self.receive_end = InterruptibleReceive(receive)
-            self.connection.scope[INTERRUPTIBLE] = self.receive_end
+            self._wrap_receive()
+            self.connection.scope[INTERRUPTIBLE] = self.interruptible
+        elif self.interruptible is not None:
+            self._wrap_receive()
         self._update_open()
+
+    def allow_interruption(self) -> None:
+        """Prepare for `interruptible.interrupt`, which a receive has to be wrapped for."""
+        if self.interruptible is None:
+            self._wrap_receive()
+            self._update_open()
+
+    def _wrap_receive(self) -> None:
+        from wspipe.interruption import InterruptibleReceive  # noqa: PLC0415 - it needs asyncio
+
+        self.interruptible = self.receive_end = InterruptibleReceive(self.receive_end)
 
     def bind_send(self, send: Send) -> None:
         """Take the server's send."""
@@ -161,7 +176,22 @@ class Wire:
                     detail="receive() after websocket.disconnect: the conversation is over",
                     code=self.ending.code or 1005,
                 )
-        return self.take(await self.receive_end())
+        event = await self.receive_end()
+        # What `take` does, for what comes most, without its calls.
+        try:
+            if (
+                self.open
+                and event["type"] == "websocket.receive"
+                and ("bytes" not in event or event["bytes"] is None)
+                and _is_ascii(text := event["text"])
+            ):
+                traffic = self.traffic
+                traffic.text_received += 1
+                traffic.text_bytes_received += len(text)
+                return event
+        except (KeyError, TypeError):
+            pass
+        return self.take(event)
 
     def take(self, event: Event) -> Event:
         """Check and count an event from the server; give what the application is to have."""

@@ -150,6 +150,17 @@ def test_a_stopped_demo_shows_code_1001(new_tab: Callable[[], Any], demo: Any) -
     demo.process.terminate()
     tab.wait_for_text("end-code", "1001")
     assert tab.text("end-reason") == "the demo was stopped"
+    tab.wait("document.getElementById('end-by').textContent !== '…'")
+    # It answers on connections that are kept alive until it has ended.
+    assert tab.text("end-by") in {"server", "unknown: the demo does not answer"}
+
+
+def test_a_demo_that_was_killed_is_said_not_to_answer(
+    new_tab: Callable[[], Any], demo: Any
+) -> None:
+    tab = new_tab()
+    demo.process.kill()
+    tab.wait_for_text("end-code", "1006")
     tab.wait_for_text("end-by", "the demo does not answer")
 
 

@@ -99,7 +99,7 @@ def test_the_picture_has_every_state_and_event_of_the_table() -> None:
 
 def test_every_public_name_is_in_the_reference() -> None:
     reference = "".join(
-        page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md")
+        page.read_text(encoding="utf-8") for page in (DOCS / "reference").rglob("*.md")
     )
     documented = {path.rpartition(".")[2] for path in re.findall(r"auto\w+:: ([\w.]+)", reference)}
     assert {*wspipe.__all__, *wspipe_middlewares.__all__} <= documented

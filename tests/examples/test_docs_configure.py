@@ -211,7 +211,6 @@ def test_the_tutorial_on_secrets(page: Page) -> None:
     assert "s3cret" not in printed
 
     page.save((CONFIGURED / "wspipe.toml").read_text(encoding="utf-8"))
-    shutil.copy(CONFIGURED / "origin.py", page.folder)
     page.environment["REDIS_URL"] = "redis://:s3cret@127.0.0.1:6379"
     page.does("configure-guard")
 

@@ -17,6 +17,7 @@ PLUGIN = ROOT / "examples" / "plugin"  # is no program, but a package: see its o
 PROGRAMS = [
     path for path in sorted((ROOT / "examples").rglob("*.py")) if PLUGIN not in path.parents
 ]
+CLIENT = ROOT / "examples" / "strict" / "visit.py"  # needs its server: see test_example_strict.py
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 PLAIN_PYTEST = ("-p", "no:cacheprovider", "-p", "no:asyncio")
 
@@ -40,7 +41,9 @@ def test_there_are_programs_and_pages() -> None:
     assert len(PAGES) >= 6
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "program", [path for path in PROGRAMS if path != CLIENT], ids=lambda path: path.stem
+)
 def test_the_command_in_the_docstring_runs_the_program(
     program: Path, serve: Callable[..., Any], run: Callable[..., Any]
 ) -> None:

@@ -92,3 +92,27 @@ async def test_what_the_application_received_is_answered(
             await draining_server.connect(f"/{style}?name=late")
         status = 403 if draining_server.name == "daphne" else 503
         assert refused.value.response.status_code == status
+
+
+async def test_500_connections_are_drained_in_time(tmp_path: Path) -> None:
+    server = Server.start("uvicorn-websockets-sansio", tmp_path, "served.draining:app")
+    try:
+        async with asyncio.timeout(60), AsyncExitStack() as stack:
+
+            async def enter(number: int) -> ClientConnection:
+                path = f"/handlers?name={number}"
+                client = await stack.enter_async_context(server.connect(path, open_timeout=20))
+                await client.send("hello")
+                assert await client.recv() == "hello"
+                return client
+
+            clients: list[ClientConnection] = []
+            for first in range(0, 500, 50):
+                clients += await asyncio.gather(*(enter(first + number) for number in range(50)))
+            report = await drain(server)
+            assert report["drained"]["closed"] == 500
+            assert report["drained"]["seconds"] < 10
+            await asyncio.gather(*(client.wait_closed() for client in clients))
+            assert {client.close_code for client in clients} == {1012}
+    finally:
+        server.stop()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
-import runpy
 import signal
 import socket
 import sys
@@ -70,8 +70,9 @@ def test_the_package_runs_as_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["anything", "--version"])
+    monkeypatch.delitem(sys.modules, "wspipe.__main__", raising=False)
     with pytest.raises(SystemExit) as caught:
-        runpy.run_module("wspipe", run_name="__main__")
+        importlib.import_module("wspipe.__main__")
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"wspipe {version('wspipe')}\n"
 

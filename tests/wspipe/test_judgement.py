@@ -102,7 +102,7 @@ def test_only_strict_looks_at_the_content() -> None:
 
 
 def test_that_an_event_is_illegal_comes_before_that_it_is_malformed() -> None:
-    with pytest.raises(ProtocolError, match=r"while the connection was connected and unanswered"):
+    with pytest.raises(ProtocolError, match=r"connected and the application's unanswered"):
         judge("application", MALFORMED, Situation(CONNECTED, UNANSWERED, ()), strict=True)
 
 
@@ -127,8 +127,9 @@ def test_a_refusal_tells_everything() -> None:
     assert error.code == 1011
     assert str(error) == error.detail
     assert str(error) == (
-        "the application sent 'websocket.send' while the connection was connected and unanswered; "
-        "legal from it here: websocket.accept, websocket.close, websocket.http.response.start"
+        "the application sent 'websocket.send' while the server's side was connected and the "
+        "application's unanswered; legal from it here: websocket.accept, websocket.close, "
+        "websocket.http.response.start"
     )
 
 

@@ -298,3 +298,124 @@ def test_the_repr_is_the_code_that_makes_it() -> None:
         "PipelineMiddleware(<built-in function print>, "
         "pipeline=Pipeline(StateValidation(strict=False), on_send(print)))"
     )
+
+
+# A stage that closes, or cancels, from a task of its own.
+
+
+@dataclass
+class Closer(Composable):
+    """Closes from another task when it is told to; keeps the application's cancel scope."""
+
+    wanted: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope | None = None
+    connection: ASGIConnection | None = None
+
+    def __call__(
+        self, connection: ASGIConnection, receive: Receive, send: Send
+    ) -> tuple[Receive, Send]:
+        self.connection, self.scope = connection, connection.application_scope
+        return receive, send
+
+    async def close(self) -> None:
+        await self.wanted.wait()
+        assert self.connection is not None
+        await self.connection.close(4001, "out", by=self)
+
+
+async def serve(
+    app: ASGIApp, closer: Closer, take: anyio.Event | None = None
+) -> tuple[list[Event], list[float]]:
+    """Serve one connection whose server takes a close when it may."""
+    sent: list[Event] = []
+    ended: list[float] = []
+    events = deque([CONNECT])
+
+    async def receive() -> Event:
+        if not events:
+            await anyio.sleep_forever()
+        return events.popleft()
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.close" and take is not None:
+            await take.wait()
+        sent.append(event)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(closer.close)
+        await PipelineMiddleware(app, closer)(websocket_scope(), receive, send)
+        ended.append(len(sent))
+    return sent, ended
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_server_has_the_close_before_the_application_has_ended(*, fails: bool) -> None:
+    closer, take = Closer(), anyio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await receive()
+        await send(ACCEPT)
+        closer.wanted.set()
+        await anyio.wait_all_tasks_blocked()
+        take.set()
+        if fails:
+            await send({"type": "websocket.send", "text": "too late"})
+
+    with anyio.fail_after(5):
+        sent, ended = await serve(app, closer, take)
+    assert [event["type"] for event in sent] == ["websocket.accept", "websocket.close"]
+    assert ended == [2]
+
+
+async def test_a_stage_may_cancel_the_application() -> None:
+    closer, after = Closer(), []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await receive()
+        await send(ACCEPT)
+        closer.wanted.set()
+        await anyio.sleep_forever()
+        after.append("went on")
+
+    async def close_and_cancel() -> None:
+        await Closer.close(closer)
+        assert closer.scope is not None
+        closer.scope.cancel()
+
+    closer.close = close_and_cancel  # type: ignore[method-assign]
+    with anyio.fail_after(5):
+        sent, _ = await serve(app, closer)
+    assert [event["type"] for event in sent] == ["websocket.accept", "websocket.close"]
+    assert after == []
+    assert closer.connection is not None
+    assert closer.connection.error is None
+    assert closer.connection.closed_by is closer
+
+
+async def test_a_cancelled_application_that_nobody_closed_has_returned() -> None:
+    closer = Closer()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await receive()
+        await send(ACCEPT)
+        closer.wanted.set()
+        await anyio.sleep_forever()
+
+    async def cancel() -> None:
+        await closer.wanted.wait()
+        assert closer.scope is not None
+        closer.scope.cancel()
+
+    closer.close = cancel  # type: ignore[method-assign]
+    with anyio.fail_after(5):
+        await serve(app, closer)
+    assert closer.connection is not None
+    assert (closer.connection.close_code, closer.connection.closed_by) == (None, "application")
+
+
+async def test_each_connection_has_one_application_scope() -> None:
+    connection: ASGIConnection = ASGIConnection(websocket_scope())
+    assert connection.application_scope is connection.application_scope

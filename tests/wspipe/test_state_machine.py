@@ -167,7 +167,8 @@ def assert_refused(sender: Any, name: str, received: str, sent: str, *, strict: 
     assert error.state == f"{received}, {sent}"
     assert set(error.legal) == legal_types(sender, received, sent)
     assert f"the {sender} sent {event['type']!r}" in str(error)
-    assert f"{received} and {sent}" in str(error)
+    sides = f"the server's side was {received} and the application's {sent}"
+    assert sides in str(error)
     assert str(error).endswith(f"legal from it here: {', '.join(error.legal) or 'nothing'}")
 
 

@@ -58,6 +58,14 @@ async def test_messages_of_every_kind_go_there_and_back() -> None:
         assert await client.receive() == ""
 
 
+async def test_a_plain_handler_can_be_connected_to() -> None:
+    async def greet(socket: WebSocket) -> None:
+        await socket.send_text("hello")
+
+    async with connect(greet) as client:
+        assert await client.receive() == "hello"
+
+
 async def test_any_asgi_application_can_be_connected_to() -> None:
     async def room(socket: starlette.websockets.WebSocket) -> None:
         await socket.accept()

@@ -366,7 +366,7 @@ def test_both_are_measured_and_nothing_is_to_be_seen_of_it(
     _, logging_, limiting = found.stages
     assert (logging_.stage, limiting.stage) == ("Logging", "RateLimit")
     assert logging_.message_bytes > 0
-    assert limiting.message_bytes > 0
+    assert limiting.connection_bytes > 0
     assert counting.events.count("websocket.receive") == counting.events.count("websocket.send")
     assert len(counting.events) > 100
     assert capfd.readouterr() == ("", "")

@@ -547,8 +547,8 @@ async def test_another_propagator_may_be_in_use(spans: Spans) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"span": "session"}, "span is one of 'handshake', 'connection', not 'session'"),
-        ({"messages": "send"}, "messages is one of 'off', 'receive', 'all', not 'send'"),
+        ({"span": "session"}, "span='session' must be one of 'handshake', 'connection'"),
+        ({"messages": "send"}, "messages='send' must be one of 'off', 'receive', 'all'"),
         ({"ratio": 1.5}, "ratio is 0 to 1, not 1.5"),
         ({"ratio": -0.1}, "ratio is 0 to 1, not -0.1"),
         ({"carrier": JSONField()}, "a carrier needs traced messages"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wspipe import ASGIConnection, Composable, Receive, Send
 from wspipe_middlewares.drain.connections import Connections, Drained
-from wspipe_middlewares.drain.options import check
+from wspipe_middlewares.options import check_close_code, check_reason, check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,10 @@ class Drain(Composable):
 
     def __post_init__(self) -> None:
         """Refuse what could not work; make what connections share."""
-        check(self)
+        check_seconds("deadline", self.deadline, most=3600)
+        check_seconds("spacing", self.spacing)
+        check_close_code("code", self.code)
+        check_reason("reason", self.reason)
         object.__setattr__(self, "_open", Connections(self))
 
     def __call__(

@@ -41,8 +41,8 @@ class Logging(Composable):
         headers: The request headers to log, by name. Those that carry secrets are hidden.
         redact: Further query parameters and headers to hide; case, `-` and `_` do not matter.
         levels: The level of the last line by close code, such as `{1006: "debug"}`. For other
-            codes it is error where the application failed, warning for an abnormal close, a
-            middleware's close and a rejection, and info else.
+            codes it is error where the application failed or the answer was a status from 500
+            on, warning for an abnormal close, a middleware's close and a rejection, and info else.
         logger: A structlog logger; by default the one named `wspipe`.
 
     Raises:

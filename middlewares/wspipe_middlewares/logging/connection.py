@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structlog.contextvars import (
     bind_contextvars,
-    get_contextvars,
-    reset_contextvars,
     unbind_contextvars,
 )
 
@@ -128,10 +126,11 @@ class ConnectionLog:
         return "warning" if abnormal else "info"
 
     def _unbind(self) -> None:
-        if get_contextvars().get("connection_id") != self.connection.id:
+        token = self.tokens["connection_id"]
+        if token.var.get(None) != self.connection.id:
             return
         try:
-            reset_contextvars(**self.tokens)
+            token.var.reset(token)
         except ValueError:
             # A WebSocket without a runner may end in another task, which has a context of its own.
             unbind_contextvars("connection_id")

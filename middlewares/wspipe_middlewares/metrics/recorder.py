@@ -122,8 +122,7 @@ class Recorder:
         with self._lock:
             tally = self._routes[route]
             del tally.live[id(traffic)]
-            for count in (*_MESSAGES, *_BYTES):
-                setattr(tally.ended, count, getattr(tally.ended, count) + getattr(traffic, count))
+            tally.ended.add(traffic)
 
     def decisions(self, limit: str) -> Decisions:
         """Give where the decisions of a rate limit are counted.

@@ -6,20 +6,23 @@ import inspect
 from bisect import insort
 from contextlib import contextmanager
 from math import ceil, inf
-from typing import TYPE_CHECKING, Final
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final, cast
 
-from wspipe import ConnectionRejected, ImproperlyConfiguredException
+from wspipe import ConnectionRejected, ImproperlyConfiguredException, SteppedReceive
 from wspipe_middlewares.rate_limit.clock import SECOND
 from wspipe_middlewares.rate_limit.exceeded import Exceeded, RateLimitExceeded
 from wspipe_middlewares.rate_limit.gcra import NEVER
 from wspipe_middlewares.rate_limit.keys import stored
+from wspipe_middlewares.rate_limit.local import Bucket
 from wspipe_middlewares.rate_limit.quota import ASK, Verdict
+from wspipe_middlewares.rate_limit.rate import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Generator
 
     from wspipe import ASGIConnection, Event, Receive, Send
-    from wspipe_middlewares.rate_limit.limiter import Limiter
+    from wspipe_middlewares.rate_limit.limiter import Cost, Limiter
     from wspipe_middlewares.rate_limit.quota import Quota
 
 _LATE: Final = SECOND // 20
@@ -27,6 +30,8 @@ _LATE: Final = SECOND // 20
 
 _UNKNOWN: Final = Verdict(ASK)
 _UNLIMITED: Final = Verdict(0)
+_NEVER_FULL: Final = Bucket(monotonic_ns, Terms(1, 0, 0), 0)
+_NEVER_FULL.forget()
 
 
 class LimitedConnection:
@@ -41,8 +46,10 @@ class LimitedConnection:
 
     __slots__ = (
         "arrived",
+        "bucket",
         "by",
         "connection",
+        "decisions",
         "kept",
         "key",
         "left",
@@ -50,6 +57,7 @@ class LimitedConnection:
         "quota",
         "send",
         "source",
+        "stepped",
     )
 
     def __init__(
@@ -57,10 +65,13 @@ class LimitedConnection:
     ) -> None:
         self.connection = connection
         self.limiter = limiter
+        self.decisions = limiter.decisions
         self.send = send
         self.by = by
         self.source = limiter.source()
         self.quota: Quota = _UNKNOWN
+        self.bucket = _NEVER_FULL
+        self.stepped: SteppedReceive | None = None
         self.key: str | None = None
         self.kept: list[tuple[int, Event, int, int | None]] = []
         self.arrived = 0
@@ -70,29 +81,34 @@ class LimitedConnection:
 
     def limited_receive(self, receive: Receive) -> Receive:
         """Let pass what the limit admits."""
-        connection, decisions = self.connection, self.limiter.decisions
-        cost_of = self.limiter.cost_of
+        step = self._admit_one if self.limiter.cost_of is None else self._admit_by_cost
+        self.stepped = SteppedReceive(receive, step)
+        return self.stepped
 
-        async def receive_within_limit() -> Event:
-            while True:
-                if self.kept:
-                    passed = await self._go_on(*self.kept.pop(0))
-                else:
-                    event = await receive()
-                    if event["type"] != "websocket.receive":
-                        return event
-                    cost = 1 if cost_of is None else cost_of(event, connection)
-                    wait = self.quota.take(cost) if cost else 0
-                    if not wait:
-                        decisions.admitted += 1
-                        return event
-                    self.arrived += 1
-                    passed = await self._settle(self.arrived, event, cost, wait)
-                # Where a middleware has closed meanwhile, the disconnect is next.
-                if passed is not None and not connection.evicted:
-                    return passed
+    def _admit_one(self, event: Event) -> Awaitable[Event | None] | Event:
+        bucket = self.bucket
+        clock = bucket.now
+        now = clock()
+        if now - bucket.since >= bucket.debt:
+            # What `take` does with a full bucket, without its call: most are full most times.
+            bucket.since, bucket.debt = now, bucket.interval
+            self.decisions.admitted += 1
+            return event
+        return self._admit(event, 1)
 
-        return receive_within_limit
+    def _admit_by_cost(self, event: Event) -> Awaitable[Event | None] | Event:
+        cost_of = cast("Cost", self.limiter.cost_of)
+        return self._admit(event, cost_of(event, self.connection))
+
+    def _admit(self, event: Event, cost: int) -> Awaitable[Event | None] | Event:
+        wait = self.quota.take(cost) if cost else 0
+        if wait == ASK and self.key is None:
+            wait = self._enter(cost)
+        if not wait:
+            self.decisions.admitted += 1
+            return event
+        self.arrived += 1
+        return self._unless_closed(self._settle(self.arrived, event, cost, wait))
 
     async def admit(self) -> None:
         """Let the connection in, if the limit admits it.
@@ -101,17 +117,19 @@ class LimitedConnection:
             ConnectionRejected: It does not.
         """
         event: Event = {"type": "websocket.connect"}
-        wait = await self._ask(1)
+        wait = self._enter(1)
+        if wait == ASK:
+            wait = await self._ask(1)
         if not wait:
-            self.limiter.decisions.admitted += 1
+            self.decisions.admitted += 1
         elif wait <= self.limiter.patience:
-            self.limiter.decisions.note("delayed", self.connection)
+            self.decisions.note("delayed", self.connection)
             await self.limiter.clock.sleep(wait)
         else:
             await self._let_in(self._exceeded(event, wait))
 
     async def _let_in(self, exceeded: Exceeded) -> None:
-        decisions, connection = self.limiter.decisions, self.connection
+        decisions, connection = self.decisions, self.connection
         try:
             passed = await self._let_function_decide(exceeded)
         except ConnectionRejected:
@@ -128,6 +146,14 @@ class LimitedConnection:
         if self.key is not None:
             await self.source.leave(self.key)
 
+    async def _unless_closed(self, settling: Awaitable[Event | None]) -> Event | None:
+        passed = await settling
+        # Where a middleware has closed meanwhile, the disconnect is next.
+        return None if self.connection.evicted else passed
+
+    def _resume(self) -> Awaitable[Event | None]:
+        return self._unless_closed(self._go_on(*self.kept.pop(0)))
+
     async def _go_on(self, number: int, event: Event, cost: int, due: int | None) -> Event | None:
         """Take up a message whose receiver gave up before it was decided on, or due."""
         if due is not None and self.limiter.clock.now() - due < _LATE:
@@ -141,29 +167,35 @@ class LimitedConnection:
             with self._keeping(number, event, cost):
                 wait = await self._ask(cost)
         if not wait:
-            self.limiter.decisions.admitted += 1
+            self.decisions.admitted += 1
             return event
         if wait <= self.limiter.patience:
-            self.limiter.decisions.note("delayed", self.connection)
+            self.decisions.note("delayed", self.connection)
             return await self._delay(number, event, cost, self.limiter.clock.now() + wait)
         with self._keeping(number, event, cost):
             return await self._refuse(self._exceeded(event, wait))
 
-    async def _ask(self, cost: int) -> int:
+    def _enter(self, cost: int) -> int:
+        """Find out whose tokens to take, and take the first."""
         if self.left:
             return 0
-        if self.key is None:
-            key = self.limiter.key_of(self.connection)
-            if key is None:
-                self.quota = _UNLIMITED
-                return 0
-            self.key = stored(key)
-            self.quota = self.source.enter(self.key)
-            wait = self.quota.take(cost)
-            if wait != ASK:
-                return wait
-        self.quota, wait = await self.source.ask(self.key, cost)
+        key = self.limiter.key_of(self.connection)
+        if key is None:
+            self.quota = _UNLIMITED
+            return 0
+        self.key = stored(key)
+        self._use(self.source.enter(self.key))
+        return self.quota.take(cost)
+
+    async def _ask(self, cost: int) -> int:
+        if self.left or self.key is None:
+            return 0
+        quota, wait = await self.source.ask(self.key, cost)
+        self._use(quota)
         return wait
+
+    def _use(self, quota: Quota) -> None:
+        self.quota, self.bucket = quota, quota if isinstance(quota, Bucket) else _NEVER_FULL
 
     async def _delay(self, number: int, event: Event, cost: int, due: int) -> Event:
         clock = self.limiter.clock
@@ -172,7 +204,7 @@ class LimitedConnection:
         return event
 
     async def _refuse(self, exceeded: Exceeded) -> Event | None:
-        decisions, connection = self.limiter.decisions, self.connection
+        decisions, connection = self.decisions, self.connection
         match self.limiter.on_limit:
             case "drop":
                 decisions.note("dropped", connection)
@@ -223,6 +255,7 @@ class LimitedConnection:
         except BaseException as error:
             if not isinstance(error, Exception):
                 insort(self.kept, (number, event, cost, due))
+                cast("SteppedReceive", self.stepped).hold(self._resume)
             raise
 
 

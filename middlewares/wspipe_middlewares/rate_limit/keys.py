@@ -7,8 +7,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from wspipe import ASGIConnection, ImproperlyConfiguredException
-from wspipe_middlewares.client import address_group, client_address
+from wspipe_middlewares.client import client_key
 from wspipe_middlewares.route import route_of
+from wspipe_middlewares.user import user_identity
 
 if TYPE_CHECKING:
     from wspipe_middlewares.client import Proxies
@@ -22,7 +23,7 @@ Key: TypeAlias = Literal["client", "connection", "user", "route"] | KeyFunction
 NAMED: Final = ("client", "connection", "user", "route")
 
 _LONGEST: Final = 64
-_NOBODY: Final = "unknown"
+_OTHERWISE: Final = "give a function of the connection as key"
 
 
 def key_function(key: Key, proxies: Proxies, ipv6_prefix: int) -> KeyFunction:
@@ -35,11 +36,10 @@ def key_function(key: Key, proxies: Proxies, ipv6_prefix: int) -> KeyFunction:
     """
 
     def client(connection: ASGIConnection) -> str:
-        address = client_address(connection.scope, proxies)
-        return _NOBODY if address is None else address_group(address, ipv6_prefix)
+        return client_key(connection.scope, proxies, ipv6_prefix)
 
     def user(connection: ASGIConnection) -> str:
-        identity = _identity(connection.scope.get("user"))
+        identity = user_identity(connection.scope, "RateLimit(key='user')", _OTHERWISE)
         return f"client:{client(connection)}" if identity is None else f"user:{identity}"
 
     if key == "client":
@@ -60,31 +60,6 @@ def stored(key: str) -> str:
         return key
     # No other key looks like this, so that nobody can take the place of another.
     return f"#{blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
-
-
-def _identity(user: object) -> str | None:
-    """Tell who a user is, `None` where nobody is logged in."""
-    if user is None:
-        raise ImproperlyConfiguredException(
-            detail="RateLimit(key='user') finds no user: nothing has set scope['user']; put the "
-            "authentication before it, or give a function of the connection as key"
-        )
-    if isinstance(user, str | int):
-        return str(user)
-    if getattr(user, "is_authenticated", True) is False:
-        return None
-    # Of Django's and most ORMs' users; of Starlette's; of Starlette's `SimpleUser`.
-    for name in ("pk", "id", "identity", "display_name"):
-        try:
-            value = getattr(user, name, None)
-        except NotImplementedError:
-            continue
-        if value is not None and not callable(value):
-            return str(value)
-    raise ImproperlyConfiguredException(
-        detail=f"RateLimit(key='user') cannot tell who {type(user).__name__} is: it has none of "
-        "pk, id, identity and display_name; give a function of the connection as key"
-    )
 
 
 def _checked(key: object, function: object) -> str | None:

@@ -16,61 +16,73 @@ if TYPE_CHECKING:
     from wspipe_middlewares.rate_limit.quota import Quota
     from wspipe_middlewares.rate_limit.rate import Limit, Terms
 
+_IDLE: Final = SECOND
+"""For how many nanoseconds a bucket has been full that is forgotten. Whoever still takes from it
+has to ask for another, which takes ten times as long; so nobody has to at each message."""
 _PACE: Final = 4
-"""How many buckets that are not full are moved over at a time."""
+"""How many buckets that are not idle are moved over at a time."""
 _AT_ONCE: Final = 256
 """How many are looked at, at a time."""
 
 
 class Bucket:
-    """The bucket of one key under one limit: one number, the time when it will be full again.
+    """The bucket of one key under one limit: what it owed at some time.
+
+    A fresh one owes nothing.
 
     Args:
         now: Tells the time in parts of a nanosecond, as many as the limit's scale.
         terms: The limit.
         patience: How many nanoseconds a token may be waited for.
+
+    Attributes:
+        debt: How long it was until it would be full, in parts of a nanosecond.
+        since: When that was.
     """
 
-    __slots__ = ("full_at", "interval", "now", "patience", "scale", "tolerance")
+    __slots__ = ("debt", "interval", "now", "patience", "scale", "since", "tolerance")
 
     def __init__(self, now: Now, terms: Terms, patience: int) -> None:
         self.now = now
         self.scale, self.interval, self.tolerance = terms
         self.patience = patience
-        self.full_at = 0
+        self.since = self.debt = 0
 
     def take(self, cost: int) -> int:
         """Take tokens: see `Quota.take`."""
-        now, full_at = self.now(), self.full_at
-        if full_at < now:  # noqa: PLR1730 - a call of max takes a third of the time of all this
-            full_at = now
-        full_at += cost * self.interval
-        if full_at - now > self.tolerance:
-            return self._take_late(cost, full_at, full_at - now)
-        self.full_at = full_at
+        now = self.now()
+        debt = self.debt - (now - self.since)
+        if debt < 0:  # noqa: PLR1730 - a call of max takes a third of the time of all this
+            debt = 0
+        debt += cost * self.interval
+        if debt > self.tolerance:
+            return self._take_late(cost, now, debt)
+        self.since, self.debt = now, debt
         return 0
 
-    def _take_late(self, cost: int, full_at: int, debt: int) -> int:
+    def _take_late(self, cost: int, now: int, debt: int) -> int:
         if self.tolerance < 0:
             return ASK
         if cost * self.interval > self.tolerance:
             return NEVER
         wait = -((self.tolerance - debt) // self.scale)
         if wait <= self.patience:
-            self.full_at = full_at
+            self.since, self.debt = now, debt
         return wait
 
-    def is_full(self) -> bool:
-        """Tell whether nothing is lost by forgetting it."""
-        return self.full_at <= self.now()
+    def is_idle(self) -> bool:
+        """Tell whether it has been full for so long that it may be forgotten."""
+        return self.now() - self.since >= self.debt + _IDLE * self.scale
 
     def owe(self, debts: Sequence[int]) -> None:
         """Have it owe so much at least, in nanoseconds."""
-        self.full_at = max(self.full_at, self.now() + debts[0] * self.scale)
+        now = self.now()
+        self.debt = max(self.debt - (now - self.since), debts[0] * self.scale)
+        self.since = now
 
     def forget(self) -> None:
         """Have whoever still takes from it ask for another."""
-        self.tolerance = -1
+        self.debt, self.tolerance = NEVER * self.scale, -1
 
 
 class CompoundBucket:
@@ -120,9 +132,9 @@ class CompoundBucket:
             ]
         return wait
 
-    def is_full(self) -> bool:
-        """Tell whether nothing is lost by forgetting it."""
-        time = self.now()
+    def is_idle(self) -> bool:
+        """Tell whether it has been full for so long that it may be forgotten."""
+        time = self.now() - _IDLE
         return all(
             full <= time * each.scale for each, full in zip(self.terms, self.full_at, strict=True)
         )
@@ -143,9 +155,9 @@ class CompoundBucket:
 class LocalStore:
     """The buckets of this process, by their keys.
 
-    A bucket that is full is forgotten, for it is as good as new. Whenever a key turns up that was
-    not seen for a while, a few old ones are looked at: the full ones go, the others move over to a
-    fresh dictionary, because one that has been large stays large.
+    A bucket that has been full for a second is forgotten, for it is as good as new. Whenever a key
+    turns up that was not seen for a while, a few old ones are looked at: the idle ones go, the
+    others move over to a fresh dictionary, because one that has been large stays large.
 
     Args:
         limits: The limits.
@@ -183,7 +195,7 @@ class LocalStore:
         return bucket, bucket.take(cost)
 
     async def leave(self, key: str) -> None:
-        """Do nothing: a bucket goes when it is full."""
+        """Do nothing: a bucket goes when it is idle."""
 
     def recall(self) -> None:
         """Have all who take from a bucket ask again; what is owed stays owed."""
@@ -203,7 +215,7 @@ class LocalStore:
             if kept == _PACE or not self._older:
                 break
             key, bucket = self._older.popitem()
-            if bucket.is_full():
+            if bucket.is_idle():
                 bucket.forget()
             else:
                 self._recent[key] = bucket

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wspipe import ImproperlyConfiguredException, message_size
 from wspipe_middlewares.client import Proxies
 from wspipe_middlewares.metrics.recorder import recorder_of
+from wspipe_middlewares.options import check_function, check_seconds, refusal
 from wspipe_middlewares.rate_limit.clock import SECOND
 from wspipe_middlewares.rate_limit.keys import NAMED, key_function, stored
 from wspipe_middlewares.rate_limit.limiter import Limiter
-from wspipe_middlewares.rate_limit.rate import parse, refusal
+from wspipe_middlewares.rate_limit.rate import parse
 from wspipe_middlewares.rate_limit.redis import check_size
 from wspipe_middlewares.rate_limit.redis_url import ServerAddress
 from wspipe_middlewares.rate_limit.shared import MEANWHILE
@@ -42,8 +42,8 @@ def limiter_of(config: RateLimit) -> Limiter:
     _check_choice("key", config.key, NAMED, "a function of the connection", 1)
     _check_choice("on_limit", config.on_limit, _POLICIES, "a function of an Exceeded", 1)
     _check_choice("on_store_error", config.on_store_error, MEANWHILE)
-    _check_seconds("max_delay", config.max_delay, least=0)
-    _check_seconds("store_timeout", config.store_timeout, least=0.001)
+    check_seconds("max_delay", config.max_delay, most=_LONGEST_DELAY)
+    check_seconds("store_timeout", config.store_timeout, least=0.001, most=_LONGEST_DELAY)
     if config.cost == "connections" and config.on_limit in {"drop", "raise"}:
         raise refusal(
             "on_limit", config.on_limit, "'delay', 'close' or a function where cost='connections'"
@@ -137,19 +137,8 @@ def _check_choice(
 ) -> None:
     if isinstance(given, str) and given in known:
         return
-    if option != "on_limit" and inspect.iscoroutinefunction(given):
-        raise refusal(option, given, f"a plain function, not an async one: {function}")
     if function and callable(given):
-        try:
-            inspect.signature(given).bind(*[None] * parameters)
-        except (TypeError, ValueError) as error:
-            raise refusal(option, given, f"{function}: {error}") from None
+        check_function(option, given, function, parameters, may_be_async=option == "on_limit")
         return
     choices = ", ".join(map(repr, known))
     raise refusal(option, given, f"one of {choices}" + (f", or {function}" if function else ""))
-
-
-def _check_seconds(option: str, given: Any, *, least: float) -> None:
-    number = isinstance(given, int | float) and not isinstance(given, bool)
-    if not number or not least <= given <= _LONGEST_DELAY:
-        raise refusal(option, given, f"a number of seconds from {least} to {_LONGEST_DELAY}")

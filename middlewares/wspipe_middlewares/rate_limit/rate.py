@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wspipe import ImproperlyConfiguredException
+from wspipe_middlewares.options import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,8 +126,3 @@ def are_as_strict(limits: Sequence[Limit], others: Sequence[Limit]) -> bool:
         )
         for other in others
     )
-
-
-def refusal(option: str, given: object, right: str) -> ImproperlyConfiguredException:
-    """Make the error that refuses an option: what was given, and what would be right."""
-    return ImproperlyConfiguredException(detail=f"{option}={given!r} must be {right}")

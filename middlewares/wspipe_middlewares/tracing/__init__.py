@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 from opentelemetry.trace import (
     NoOpTracerProvider,
@@ -16,12 +16,10 @@ from opentelemetry.trace import (
 
 from wspipe import ASGIConnection, Composable, ImproperlyConfiguredException, Receive, Send
 from wspipe_middlewares.names import SCHEMA_URL
+from wspipe_middlewares.options import check_choice
 from wspipe_middlewares.tracing.carrier import Carrier, JSONField
 from wspipe_middlewares.tracing.connection import ConnectionTrace
 from wspipe_middlewares.tracing.messages import MessageTrace
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 __all__ = ["Carrier", "JSONField", "Tracing"]
 
@@ -79,8 +77,8 @@ class Tracing(Composable):
 
     def __post_init__(self) -> None:
         """Refuse what could not work; make what connections share."""
-        _check_choice("span", self.span, _SPANS)
-        _check_choice("messages", self.messages, _MESSAGES)
+        check_choice("span", self.span, _SPANS)
+        check_choice("messages", self.messages, _MESSAGES)
         if not 0 <= self.ratio <= 1:
             raise ImproperlyConfiguredException(detail=f"ratio is 0 to 1, not {self.ratio!r}")
         if self.carrier is not None and not (
@@ -125,9 +123,3 @@ class Tracing(Composable):
         except TypeError:
             fresh = NoOpTracerProvider()
         return replace(self, tracer_provider=fresh)
-
-
-def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        allowed = ", ".join(map(repr, choices))
-        raise ImproperlyConfiguredException(detail=f"{name} is one of {allowed}, not {value!r}")

@@ -19,7 +19,7 @@ from wspipe.cli.costs import Costs, MeasurementError, StageCost
 from wspipe.cli.memory import WeighedEcho, held_bytes, tracing, without_gc
 from wspipe.exceptions import ImproperlyConfiguredException
 from wspipe.middleware import PipelineMiddleware
-from wspipe.pipeline import Pipeline, rehearsal_of
+from wspipe.pipeline import Pipeline, name_of, rehearsal_of
 from wspipe.testing import websocket_scope
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Bench:
 
     def __init__(self, pipeline: Pipeline, scope: Scope) -> None:
         self.scope = scope
-        self.names = ["application", *map(_name_of, pipeline)]
+        self.names = ["application", *map(name_of, pipeline)]
         self.stages: list[Pipeline] = []
         for name, stage in zip(self.names[1:], pipeline, strict=True):
             with _measurable(name, "its rehearsal()"):
@@ -169,12 +169,6 @@ async def _echo(_scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.accept"})
     while (event := await receive())["type"] == "websocket.receive":
         await send({**event, "type": "websocket.send"})
-
-
-def _name_of(stage: object) -> str:
-    # A function is its own name, and `on_receive(censor)` says more than `_OnReceive`.
-    kind = type(stage).__name__
-    return repr(stage) if kind.startswith("_") else getattr(stage, "__name__", kind)
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ def imported(name: str, *, factory: bool = False) -> Any:
 
 def _takes_a_connection(app: Any) -> bool:
     try:
-        inspect.signature(app).bind(None, None, None)
+        inspect.signature(app, follow_wrapped=False).bind(None, None, None)
     except TypeError:
         return False
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import PurePath
-from typing import Any, Union
+from typing import Any, Final, Union
 
 import msgspec
 from msgspec import inspect
@@ -17,6 +17,9 @@ from wspipe.config.objects import UnfitValue, object_of
 from wspipe.config.problems import listed, nearest_to, shown
 from wspipe.config.schemas import NAMED, any_of, schemas_of
 from wspipe.config.wording import object_words, words
+
+NONE: Final = "none"
+"""How TOML, which has no null, says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Kind:
         Raises:
             UnfitValue: The option does not take it.
         """
-        if value is None and self.optional:
+        if self.optional and (value is None or (value == NONE and self._knows_none)):
             return None
         if self.objects and value not in self.choices:
             named = object_of(value, self.objects, str(self))
@@ -128,11 +131,20 @@ class Kind:
         info = inspect.type_info(self.data)
         return info.types if isinstance(info, inspect.UnionType) else (info,)
 
+    @property
+    def _knows_none(self) -> bool:
+        """Whether `NONE` says nothing: not where a text may mean something else."""
+        texts = (inspect.StrType, inspect.AnyType, inspect.LiteralType, inspect.EnumType)
+        plain = bool(self._infos) and not any(isinstance(info, texts) for info in self._infos)
+        return self.optional and plain and not self.objects
+
     def __str__(self) -> str:
         """Read as what a person may give."""
         said = [] if self.data is None else [words(inspect.type_info(self.data))]
         if self.objects:
             said.append(f'{listed(map(object_words, self.objects), "or")} as "module:attribute"')
+        if self._knows_none:
+            said.insert(0, shown(NONE))  # first, where it cannot be taken for the item of an array
         return listed(said, "or") if said else "nothing"
 
     def schema(self) -> dict[str, Any]:
@@ -142,6 +154,8 @@ class Kind:
             some += NAMED
         if self.optional:
             some.append({"type": "null"})
+        if self._knows_none:
+            some.append({"const": NONE})
         return any_of(some)
 
 

@@ -145,8 +145,9 @@ async def test_a_change_reaches_new_connections_and_disturbs_no_other(
         [problem] = server.lines("config.problem")
         assert problem["problem"].endswith(
             "wspipe.toml:2:56: pipelines.main.middlewares[1]: no installed package has "
-            'a middleware "Loging"; did you mean "Logging"? there are "Drain", "Logging", '
-            '"Metrics", "RateLimit", "StateValidation" and "Tracing"'
+            'a middleware "Loging"; did you mean "Logging"? there are "AuthDeadline", '
+            '"ConnectionLimit", "Drain", "Logging", "MessageSizeLimit", "Metrics", "OriginCheck", '
+            '"RateLimit", "Recovery", "SendQueue", "StateValidation", "Timeouts" and "Tracing"'
         )
         assert await mark_of_new(server) == "two"
 

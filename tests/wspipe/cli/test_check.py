@@ -45,8 +45,9 @@ def test_an_error(here: Path, wspipe: Callable[..., Result]) -> None:
     result = wspipe("check")
     assert result.stdout == (
         "wspipe.toml:1:31: error: pipelines.main.middlewares[0]: no installed package has a "
-        'middleware "Loging"; did you mean "Logging"? there are "Drain", "Logging", "Metrics", '
-        '"RateLimit", "StateValidation" and "Tracing"\n'
+        'middleware "Loging"; did you mean "Logging"? there are "AuthDeadline", '
+        '"ConnectionLimit", "Drain", "Logging", "MessageSizeLimit", "Metrics", "OriginCheck", '
+        '"RateLimit", "Recovery", "SendQueue", "StateValidation", "Timeouts" and "Tracing"\n'
         "found 1 error\n"
     )
     assert (result.exit_code, result.stderr) == (1, "")

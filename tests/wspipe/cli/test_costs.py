@@ -14,6 +14,7 @@ from wspipe import (
     ConnectionRejected,
     ImproperlyConfiguredException,
     Pipeline,
+    PipelineMiddleware,
     StateValidation,
     on_receive,
     on_send,
@@ -370,9 +371,19 @@ def test_a_stage_that_is_in_the_way_is_named(
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_stage_of_the_shortest_prefix_that_fails_is_named() -> None:
+    stages = Pipeline(through, Dropping(), Closing())
+    prefixes = bench._Bench(stages, websocket_scope("/"))  # noqa: SLF001
+    with pytest.raises(MeasurementError) as caught:
+        asyncio.run(prefixes._converse(3, prefixes.apps[3], 0))  # noqa: SLF001
+    assert caught.value.stage == "Dropping"
+
+
 def test_a_message_that_is_lost_among_many_is_noticed() -> None:
-    with pytest.raises(MeasurementError, match=": 35 of 61 messages came back;"):
-        measure(Pipeline(Dropping(200)), rounds=3)
+    lossy = PipelineMiddleware(bench._echo, Pipeline(Dropping(36)))  # noqa: SLF001
+    conversing = conversation.converse(lossy, websocket_scope("/"), 60)
+    with pytest.raises(conversation.InTheWayError, match=r"^35 of 61 messages came back$"):
+        asyncio.run(conversing)
 
 
 class Alone:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.built_in import BUILT_IN
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.testing import Result
 
-NAMES = ["Drain", "Logging", "Metrics", "RateLimit", "StateValidation", "Tracing"]
 MEANING = (
     "Check the content of each event too: exactly one of text and bytes, close codes that may be "
     "sent, lower-case header names. Then a send after the client has left raises "
@@ -26,7 +27,7 @@ def test_all(wspipe: Callable[..., Result]) -> None:
     result = wspipe("middlewares")
     assert result.exit_code == 0
     titles = [line for line in result.stdout.splitlines() if line[:1].strip()]
-    assert [title.split()[0] for title in titles] == NAMES
+    assert [title.split()[0] for title in titles] == BUILT_IN
 
 
 def test_one(wspipe: Callable[..., Result]) -> None:
@@ -50,7 +51,7 @@ def test_as_json(wspipe: Callable[..., Result]) -> None:
     result = wspipe("middlewares", "--json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)["middlewares"]
-    assert [each["name"] for each in found] == NAMES
+    assert [each["name"] for each in found] == BUILT_IN
     (limit,) = [each for each in found if each["name"] == "RateLimit"]
     options = {option["name"]: option for option in limit["options"]}
     assert options["rate"]["required"]
@@ -81,6 +82,6 @@ def test_one_that_is_not_there(name: str, advice: str, wspipe: Callable[..., Res
     result = wspipe("middlewares", name)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        f'wspipe: there is no middleware "{name}"; {advice}There are Drain, Logging, Metrics, '
-        "RateLimit, StateValidation and Tracing\n"
+        f'wspipe: there is no middleware "{name}"; {advice}There are '
+        f"{', '.join(BUILT_IN[:-1])} and {BUILT_IN[-1]}\n"
     )

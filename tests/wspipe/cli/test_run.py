@@ -386,6 +386,14 @@ def test_what_uvicorn_cannot_load_is_refused(
     assert result.stderr.count("\n") == 1
 
 
+def test_a_handler_as_an_application_is_one(tmp_path: Path) -> None:
+    (tmp_path / "handler_to_run.py").write_text(
+        "from wspipe import websocket_app\n\n\n@websocket_app\nasync def app(socket):\n    pass\n"
+    )
+    result = invoke("handler_to_run:app", *NOWHERE)
+    assert "does not take scope" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("app", "refusal"),
     [

@@ -10,6 +10,7 @@ import pytest
 from wspipe import Composable, ImproperlyConfiguredException, Pipeline, StateValidation
 from wspipe.config import Config, ConfigurationError
 from wspipe.testing import websocket_scope
+from wspipe_middlewares import AuthDeadline, MessageSizeLimit, Timeouts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,3 +220,20 @@ def test_an_error_does_not_tell_what_the_environment_holds() -> None:
     )
     assert config.told(ImproperlyConfiguredException(detail="no s3cr3t")) == "no ${WORD}"
     assert Config.load({"pipelines": PIPELINES}).told(OSError("no")) == "OSError: no"
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ({"use": "Timeouts", "accept": "none", "idle": 5}, Timeouts(accept=None, idle=5)),
+        ({"use": "AuthDeadline", "within": "none"}, AuthDeadline(within=None)),
+        (
+            {"use": "MessageSizeLimit", "text_received": "none"},
+            MessageSizeLimit(text_received=None),
+        ),
+    ],
+    ids=lambda value: value.get("use") if isinstance(value, dict) else "",
+)
+def test_none_switches_off_what_is_on_by_default(said: dict[str, Any], made: object) -> None:
+    config = Config.load({"pipelines": {"main": {"middlewares": [said]}}})
+    assert config.named("main").pipeline.middlewares[-1] == made

@@ -13,6 +13,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from wspipe.cli.describing import descriptions_of
 from wspipe.config import Config, Registry
 from wspipe.config.effective import effective
+from wspipe_middlewares.recovery import Close
 from wspipe_middlewares.tracing import JSONField
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ def by_path(connection: ASGIConnection) -> str:
     return path
 
 
+def still_welcome(connection: ASGIConnection) -> bool:
+    return connection.has_wire
+
+
 def let_pass(exceeded: Exceeded) -> Event:
     return exceeded.event
 
@@ -78,10 +83,29 @@ def named(name: str) -> Value:
 
 
 ON = Value("true", python=True)
-REQUIRED = {"RateLimit": {"rate": "20/second"}}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "ConnectionLimit": {"total": 1},
+    "RateLimit": {"rate": "20/second"},
+}
 NETWORKS = ("10.0.0.0/8", "unix")
 
 VALUES: dict[str, dict[str, list[Value]]] = {
+    "AuthDeadline": {
+        "within": [Value("2.5", 2.5)],
+        "recheck": [named("still_welcome")],
+        "every": [Value("30", 30.0)],
+        "on_recheck_error": [Value('"keep"', "keep")],
+        "code": [Value("4401", 4401)],
+    },
+    "ConnectionLimit": {
+        "total": [Value("5", 5)],
+        "per_client": [Value("2", 2)],
+        "per_user": [Value("1", 1)],
+        "retry_after": [Value("30", 30)],
+        "proxies": [Value('["10.0.0.0/8", "unix"]', NETWORKS)],
+        "proxy_header": [Value('"forwarded"', "forwarded")],
+        "ipv6_prefix": [Value("56", 56)],
+    },
     "Drain": {
         "deadline": [Value("2.5", 2.5), Value("30", 30.0)],
         "spacing": [Value("0.25", 0.25)],
@@ -99,12 +123,23 @@ VALUES: dict[str, dict[str, list[Value]]] = {
         ],
         "logger": [named("logger")],
     },
+    "MessageSizeLimit": {
+        "text_received": [Value("1", 1)],
+        "binary_received": [Value("2", 2)],
+        "text_sent": [Value("3", 3)],
+        "binary_sent": [Value("4", 4)],
+    },
     "Metrics": {
         "message_size": [ON],
         "process_duration": [ON],
         "send_duration": [ON],
         "close_codes": [Value("[4000, 4001]", frozenset({4000, 4001}))],
         "meter_provider": [named("meters")],
+    },
+    "OriginCheck": {
+        "allow": [Value('["https://a.example"]', ("https://a.example",))],
+        "same_origin": [Value("false", python=False, beside='missing = "allow"')],
+        "missing": [Value('"allow"', "allow")],
     },
     "RateLimit": {
         "rate": [Value('"3 per 10 seconds"', "3 per 10 seconds")],
@@ -128,7 +163,51 @@ VALUES: dict[str, dict[str, list[Value]]] = {
         "clock": [named("clock")],
         "meter_provider": [named("meters")],
     },
+    "Recovery": {
+        "codes": [
+            Value('{ "builtins:LookupError" = 4000 }', {"builtins:LookupError": 4000}),
+            Value(
+                '{ "builtins:OSError" = { code = 4001, reason = "later", status = 503 } }',
+                {"builtins:OSError": Close(4001, "later", 503)},
+            ),
+        ],
+        "code": [Value("4500", 4500)],
+        "reason": [Value('"sorry"', "sorry")],
+        "status": [Value("503", 503)],
+        "returned": [Value("4100", 4100)],
+        "closes": [Value("{ 4500 = 1011 }", {4500: 1011})],
+    },
+    "SendQueue": {
+        "max_messages": [Value("50", 50)],
+        "max_bytes": [Value("65536", 65536)],
+        "max_seconds": [Value("2.5", 2.5)],
+        "on_overflow": [
+            Value('"drop_oldest"', "drop_oldest"),
+            Value('"drop_newest"', "drop_newest"),
+        ],
+        "key": [
+            Value(f'"{__name__}:by_length"', by_length, beside='on_overflow = "latest"'),
+        ],
+        "code": [Value("4008", 4008)],
+        "reason": [Value('"wake up"', "wake up")],
+    },
     "StateValidation": {"strict": [ON]},
+    "Timeouts": {
+        **{
+            limit: [Value("2.5", 2.5), Value("60", 60.0)]
+            for limit in (
+                "accept",
+                "idle",
+                "idle_received",
+                "idle_sent",
+                "lifetime",
+                "handling",
+                "send",
+            )
+        },
+        "cancel": [ON],
+        "codes": [Value("{ idle = 4000, lifetime = 1001 }", {"idle": 4000, "lifetime": 1001})],
+    },
     "Tracing": {
         "span": [Value('"connection"', "connection")],
         "messages": [Value('"all"', "all"), Value('"receive"', "receive")],

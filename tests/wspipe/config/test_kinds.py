@@ -75,6 +75,10 @@ HERE = __name__
         (str, "5", "5"),
         (str, Secret("5", "${N}"), "5"),
         (str | None, None, None),
+        (str | None, "none", "none"),
+        (int | None, "none", None),
+        (int | None, Secret("none", "${N}"), None),
+        (float | int | None, "none", None),
         (tuple[int, ...], [1, 2], (1, 2)),
         (tuple[int, str], [1, "a"], (1, "a")),
         (frozenset[str], ["a", "a"], frozenset({"a"})),
@@ -257,7 +261,8 @@ def test_what_is_allowed_and_nearest_is_told_apart_too() -> None:
 @pytest.mark.parametrize(
     ("annotation", "words"),
     [
-        (int | None, "a whole number"),
+        (int | None, '"none" or a whole number'),
+        (str | None, "a text"),
         (int | tuple[int, ...], "a whole number or an array, each item of which is a whole number"),
         (
             Mapping[int, Literal["a", "b"]],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+from tests.built_in import BUILT_IN
 from wspipe.cli.command import app
 from wspipe.config import BrokenPlugin, Config, ConfigurationError, Registry
 from wspipe_middlewares import Logging
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-BUILT_IN = ["Drain", "Logging", "Metrics", "RateLimit", "StateValidation", "Tracing"]
 
 FINE = '''
 from dataclasses import dataclass
@@ -342,8 +342,8 @@ def test_the_list_knows_no_other_name(name: str, advice: str) -> None:
     result = CliRunner().invoke(app, ["middlewares", name])
     assert result.exit_code == 2
     assert result.stderr == (
-        f'wspipe: there is no middleware "{name}"; {advice}There are Drain, Logging, Metrics, '
-        "RateLimit, StateValidation and Tracing\n"
+        f'wspipe: there is no middleware "{name}"; {advice}There are '
+        f"{', '.join(BUILT_IN[:-1])} and {BUILT_IN[-1]}\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""`WebSocket` without stages passes its wire by: it must do just what the wire would have done."""
+"""`WebSocket` without stages, or with steps, passes its wire by, and must do what that would do."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wspipe import WebSocket
+from wspipe import ASGIConnection, Pipeline, StateValidation, WebSocket, on_receive
+from wspipe.connection import empty_receive, empty_send
+from wspipe.testing import websocket_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from wspipe import Event, Receive, Send
 
 CONNECT = {"type": "websocket.connect"}
 METHODS = ["text", "bytes", "json"]
@@ -42,8 +46,14 @@ def indirect(*args: Any) -> WebSocket:
     return socket
 
 
-def both(serve: Callable[..., Any], *events: Any) -> list[tuple[WebSocket, Any]]:
-    return [serve(kind, CONNECT, *events) for kind in (WebSocket, indirect)]
+class Stepped(WebSocket, pipeline=on_receive(lambda event, _: event)):
+    """Shows each message to a function that lets it pass."""
+
+    __slots__ = ()
+
+
+def all_kinds(serve: Callable[..., Any], *events: Any) -> list[tuple[WebSocket, Any]]:
+    return [serve(kind, CONNECT, *events) for kind in (WebSocket, Stepped, indirect)]
 
 
 async def opened(make: Any) -> WebSocket:
@@ -53,10 +63,61 @@ async def opened(make: Any) -> WebSocket:
 
 
 def test_it_is_what_it_says(runner: asyncio.Runner, serve: Any) -> None:
-    direct, asked = (runner.run(opened(made)) for made in both(serve))
-    for wire, passed in ((direct.wire, True), (asked.wire, False)):
+    direct, stepped, asked = (runner.run(opened(made)) for made in all_kinds(serve))
+    for wire, passed in ((direct.wire, True), (stepped.wire, True), (asked.wire, False)):
         assert (wire.direct_receive is not None) is passed
         assert (wire.direct_send is not None) is passed
+
+
+def declining(_: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    return receive, send
+
+
+def receiving(_: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    async def receive_through() -> Event:
+        return await receive()
+
+    return receive_through, send
+
+
+def sending(_: ASGIConnection, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    async def send_through(event: Event) -> None:
+        await send(event)
+
+    return receive, send_through
+
+
+@pytest.mark.parametrize(
+    ("stages", "wrapped"),
+    [
+        ([declining] * 16, (False, False)),
+        ([receiving, *[declining] * 16], (True, False)),
+        ([declining, sending, declining], (False, True)),
+    ],
+)
+def test_a_direction_that_all_stages_decline_is_the_wire_itself(
+    stages: list[Any], wrapped: tuple[bool, bool]
+) -> None:
+    connection = ASGIConnection(websocket_scope())
+    receive, send = Pipeline(StateValidation(), *stages)(connection, empty_receive, empty_send)
+    wire = connection.wire
+    for end, own, is_wrapped in zip(
+        (receive, send), (wire.receive, wire.send), wrapped, strict=True
+    ):
+        assert (end != own) is is_wrapped
+        assert (getattr(end, "__self__", None) is not wire) is is_wrapped
+
+
+def test_a_socket_behind_stages_that_decline_calls_the_server_itself(
+    runner: asyncio.Runner, serve: Any
+) -> None:
+    class Socket(WebSocket, pipeline=Pipeline(*[declining] * 16)):
+        __slots__ = ()
+
+    socket, server = serve(Socket, CONNECT)
+    runner.run(socket.accept())
+    assert socket.wire.direct_receive == server.receive
+    assert socket.wire.direct_send == server.send
 
 
 async def outcome_of(socket: WebSocket, server: Any, call: Callable[[], Any]) -> Any:
@@ -83,8 +144,8 @@ def test_it_receives_the_same(
             socket, server, lambda: getattr(socket, f"receive_{method}")(*arguments)
         )
 
-    direct, asked = (runner.run(receive(*made)) for made in both(serve, event))
-    assert direct == asked
+    direct, stepped, asked = (runner.run(receive(*made)) for made in all_kinds(serve, event))
+    assert direct == stepped == asked
 
 
 @property_of_messages
@@ -103,5 +164,5 @@ def test_it_sends_the_same(
             server.fault = fault
         return await outcome_of(socket, server, lambda: getattr(socket, f"send_{method}")(data))
 
-    direct, asked = (runner.run(send(*made)) for made in both(serve))
-    assert direct == asked
+    direct, stepped, asked = (runner.run(send(*made)) for made in all_kinds(serve))
+    assert direct == stepped == asked

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.limited import SECOND, FakeClock, Model
+from tests.limited import SECOND, FakeClock, Model, echoing
+from wspipe import WebSocketDisconnect
+from wspipe.testing import connect
+from wspipe_middlewares import RateLimit
 from wspipe_middlewares.rate_limit.gcra import NEVER
 from wspipe_middlewares.rate_limit.local import LocalStore
 from wspipe_middlewares.rate_limit.quota import ASK
 from wspipe_middlewares.rate_limit.rate import Limit, parse
+
+if TYPE_CHECKING:
+    from wspipe import ASGIConnection
 
 limits = st.builds(Limit, st.integers(1, 1000), st.sampled_from([1, 3, 60]), st.integers(1, 50))
 several = st.lists(limits, min_size=1, max_size=3)
 # Gaps in nanoseconds, of all sizes; negative ones are a clock that jumps back.
 gaps = st.one_of(st.just(0), st.integers(0, 10**7), st.integers(-(10**10), 10**11))
 takes = st.tuples(gaps, st.sampled_from("abc"), st.integers(1, 60))
+
+
+def path_of(connection: ASGIConnection) -> str:
+    path: str = connection.scope["path"]
+    return path
 
 
 class Keys:
@@ -152,6 +163,28 @@ def test_a_full_bucket_is_forgotten_and_one_that_is_not_is_kept(rate: str) -> No
 
 
 @pytest.mark.anyio
+async def test_a_forgotten_bucket_is_never_used_again_however_long_nothing_comes() -> None:
+    # Its clock counts in millionths of a nanosecond, so that its numbers are large after an hour.
+    clock = FakeClock()
+    app = echoing(RateLimit("1000003/second", burst=5, key=path_of, on_limit="close", clock=clock))
+    async with connect(app, "/a") as first, connect(app, "/a") as second:
+        await first.send_text("once")
+        assert await first.receive() == "once"
+        clock.move(2)
+        for i in range(10):
+            async with connect(app, f"/{i}") as other:
+                await other.send_text("others come")
+        clock.move(48 * 3600)
+        await first.send_text("the first of five")
+        assert await first.receive() == "the first of five"
+        for text in "abcde":
+            await second.send_text(text)
+        assert [await second.receive() for _ in range(4)] == ["a", "b", "c", "d"]
+        with pytest.raises(WebSocketDisconnect, match="rate limit"):
+            await second.receive()
+
+
+@pytest.mark.anyio
 async def test_who_has_a_forgotten_bucket_is_given_the_one_that_others_have() -> None:
     clock = FakeClock()
     store = LocalStore(parse("10/second"), clock.now)
@@ -173,15 +206,27 @@ def test_a_million_keys_do_not_stay() -> None:
     store = LocalStore(parse("20/second"), clock.now)
     most = 0
     for i in range(1_000_000):
-        clock.time += 10_000
+        clock.time += 100_000
         store.enter(str(i)).take(1)
         most = max(most, len(store))
-    # A bucket is full again after 50 ms, in which 5,000 keys come.
-    assert most < 10_000
-    clock.move(1)
+    # A bucket is full again after 50 ms and idle a second later, and until then 10,500 keys come.
+    assert most < 21_000
+    clock.move(2)
     for i in range(100):
         store.enter(f"later {i}")
     assert len(store) < 200
+
+
+@pytest.mark.parametrize("rate", ["1000000/second", "1000000/second; 60000000/minute"])
+def test_who_sends_every_second_keeps_the_bucket_whoever_else_comes(rate: str) -> None:
+    clock = FakeClock()
+    store = LocalStore(parse(rate), clock.now)
+    bucket = store.enter("a")
+    for _ in range(10):
+        for i in range(100):
+            assert bucket.take(1) == 0, "it is full at once, and not forgotten"
+            clock.move(0.009)
+            store.enter(f"other {i}").take(1)
 
 
 @pytest.mark.parametrize("rate", ["10/second", "10/second; 20/minute"])

@@ -17,6 +17,11 @@ async def late(*_: Any) -> Any:
     pass
 
 
+class Late:
+    async def __call__(self, *_: Any) -> Any:
+        pass
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"rate": "20/fortnight"},
@@ -34,6 +39,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"key": "ip"}, "key='ip' must be one of 'client', 'connection', 'user', 'route', or a"),
     ({"key": late}, "must be a plain function, not an async one: a function of the connection"),
     ({"cost": late}, "must be a plain function, not an async one: a function of (event, connec"),
+    ({"key": Late()}, "must be a plain function, not an async one: a function of the connection"),
     ({"key": lambda: "x"}, "must be a function of the connection: too many"),
     ({"key": "route", "cost": "connections"}, "key='route' must be 'client', 'user' or a function"),
     ({"key": "connection", "cost": "connections"}, "key='connection' must be 'client', 'user' or"),

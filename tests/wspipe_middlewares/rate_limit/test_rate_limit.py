@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.limited import SECOND, FakeClock, echoing
+from tests.limited import SECOND, FakeClock, Model, echoing
 from wspipe import (
+    ASGIConnection,
     ImproperlyConfiguredException,
     PipelineMiddleware,
+    SteppedReceive,
     WebSocket,
     WebSocketDisconnect,
     message_size,
@@ -22,7 +26,7 @@ from wspipe_middlewares import RateLimit
 from wspipe_middlewares.rate_limit import Exceeded, RateLimitExceeded
 
 if TYPE_CHECKING:
-    from wspipe import ASGIConnection, Event, Receive, Scope, Send, WebSocketApp
+    from wspipe import Event, Receive, Scope, Send, WebSocketApp
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +51,42 @@ async def test_what_is_below_the_limit_passes_at_once(clock: FakeClock) -> None:
             assert await client.receive() == str(number)
             clock.move(0.2)
     assert clock.slept == []
+
+
+@given(
+    st.integers(1, 1000),
+    st.sampled_from([("second", 1), ("minute", 60)]),
+    st.integers(1, 50),
+    st.lists(st.one_of(st.just(0), st.integers(0, 10**7), st.integers(0, 10**11)), max_size=60),
+)
+def test_each_message_is_decided_on_as_the_model_does(
+    amount: int, unit: tuple[str, int], burst: int, gaps: list[int]
+) -> None:
+    clock, model = FakeClock(), Model(amount, unit[1], burst)
+    limit = RateLimit(f"{amount}/{unit[0]}", burst=burst, on_limit="drop", clock=clock)
+    receive, _ = limit(ASGIConnection(websocket_scope()), never, never)
+    assert isinstance(receive, SteppedReceive)
+    for gap in gaps:
+        clock.time += gap
+        model.move_to(clock.time)
+        message: Event = {"type": "websocket.receive", "text": "a"}
+        admitted = model.tokens >= 1
+        assert at_once(receive.step(message)) is (message if admitted else None)
+        if admitted:
+            model.take(1)
+
+
+def at_once(result: Any) -> Any:
+    """Give what a step gave, which has nothing to wait for."""
+    if isinstance(result, dict):
+        return result
+    with pytest.raises(StopIteration) as returned:
+        result.send(None)
+    return returned.value.value
+
+
+async def never(*_: Any) -> Any:
+    raise AssertionError
 
 
 async def test_what_is_above_it_is_delayed_in_order_and_none_is_lost(clock: FakeClock) -> None:

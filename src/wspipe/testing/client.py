@@ -6,20 +6,22 @@ breaks the ASGI specification gets a `ProtocolError` whatever the test asserts.
 
 from __future__ import annotations
 
+import inspect
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import anyio
 import anyio.lowlevel
 import orjson
 
+from wspipe.app import websocket_app
 from wspipe.connection import ASGIConnection
 from wspipe.exceptions import WebSocketDisconnect, WSPipeException
 from wspipe.headers import HeadersInput, header_list
-from wspipe.pipeline import Pipeline
+from wspipe.pipeline import Pipeline, is_async
 from wspipe.serialization import default_serializer
 from wspipe.state_machine import ACCEPT, CLOSE, DENIAL_EXTENSION
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+    from wspipe.app import Handler
     from wspipe.types import ASGIApp, Event, Scope
 
 
@@ -160,13 +163,15 @@ def websocket_scope(
 
 
 @asynccontextmanager
-async def connect(app: ASGIApp, url: str = "/", **options: Any) -> AsyncGenerator[Client, None]:
-    """Connect to an application and yield the client.
+async def connect(
+    app: ASGIApp | Handler, url: str = "/", **options: Any
+) -> AsyncGenerator[Client, None]:
+    """Connect to an application, or a handler as of `websocket_app`, and yield the client.
 
     At the end of the block the client closes, and the block waits for the application to end.
 
     Args:
-        app: The ASGI application.
+        app: The ASGI application, or an async function of one argument, a `WebSocket`.
         url: Path and query.
         **options: As for `websocket_scope`.
 
@@ -174,6 +179,7 @@ async def connect(app: ASGIApp, url: str = "/", **options: Any) -> AsyncGenerato
         ConnectionDenied: The application did not accept.
         Exception: Whatever the application raised.
     """
+    application = _application(app)
     to_app, app_receives = anyio.create_memory_object_stream[Any](inf)
     app_sends, from_app = anyio.create_memory_object_stream[Any](inf)
     failures: list[Exception] = []
@@ -191,7 +197,7 @@ async def connect(app: ASGIApp, url: str = "/", **options: Any) -> AsyncGenerato
         connection: ASGIConnection = ASGIConnection(websocket_scope(url, **options))
         ends = Pipeline().with_wire(strict=True)(connection, app_receives.receive, send)
         try:
-            await app(connection.scope, *ends)
+            await application(connection.scope, *ends)
         except Exception as error:  # noqa: BLE001 - raised to the test at the end of the block
             failures.append(error)
         finally:
@@ -216,6 +222,15 @@ async def connect(app: ASGIApp, url: str = "/", **options: Any) -> AsyncGenerato
                 raise failures[0]
     if isinstance(answer, ConnectionDenied):
         raise answer
+
+
+def _application(app: ASGIApp | Handler) -> ASGIApp:
+    """Tell a handler by its signature, and make an application of it."""
+    try:
+        inspect.signature(app, follow_wrapped=False).bind(None)
+    except (TypeError, ValueError):
+        return cast("ASGIApp", app)
+    return websocket_app(cast("Handler", app)) if is_async(app) else cast("ASGIApp", app)
 
 
 async def _answer(from_app: MemoryObjectReceiveStream[Event]) -> Event | ConnectionDenied:

@@ -1,0 +1,1 @@
+"""Over loopback, with real servers and a client that is faster than they are."""

@@ -1,0 +1,1 @@
+"""What every server does at the edges of a conversation, measured: see `generate`."""
