@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wspipe import ASGIConnection, Pipeline, StateValidation, WebSocket, on_receive
+from wspipe import (
+    ASGIConnection,
+    Pipeline,
+    StateValidation,
+    WebSocket,
+    WebSocketException,
+    on_receive,
+)
 from wspipe.connection import empty_receive, empty_send
 from wspipe.testing import websocket_scope
 
@@ -118,6 +125,33 @@ def test_a_socket_behind_stages_that_decline_calls_the_server_itself(
     runner.run(socket.accept())
     assert socket.wire.direct_receive == server.receive
     assert socket.wire.direct_send == server.send
+
+
+@pytest.mark.parametrize("key", ["text", "bytes"])
+@pytest.mark.parametrize("key_after", ["text", "bytes"])
+def test_a_step_may_change_the_event_it_was_given(
+    runner: asyncio.Runner, serve: Any, key: str, key_after: str
+) -> None:
+    contents = {"text": "before", "bytes": b"before"}
+    after = {"text": "after", "bytes": b"after"}
+
+    def change(event: Event, _: ASGIConnection) -> Event:
+        del event[key]
+        event[key_after] = after[key_after]
+        return event
+
+    class Changing(WebSocket, pipeline=on_receive(change)):
+        __slots__ = ()
+
+    message = {"type": "websocket.receive", key: contents[key]}
+    socket, _ = serve(Changing, CONNECT, message)
+    runner.run(socket.accept())
+    call = getattr(socket, f"receive_{key}")
+    if key == key_after:
+        assert runner.run(call()) == after[key]
+    else:
+        with pytest.raises(WebSocketException, match="expected"):
+            runner.run(call())
 
 
 async def outcome_of(socket: WebSocket, server: Any, call: Callable[[], Any]) -> Any:

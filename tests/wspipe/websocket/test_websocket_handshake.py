@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from wspipe import (
     ClientDisconnected,
     ImproperlyConfiguredException,
+    Pipeline,
     ProtocolError,
     WebSocket,
     WebSocketDisconnect,
@@ -21,7 +22,7 @@ from wspipe import (
 )
 
 if TYPE_CHECKING:
-    from wspipe import Event
+    from wspipe import ASGIConnection, Event, Receive, Send
 
 pytestmark = pytest.mark.anyio
 
@@ -145,6 +146,20 @@ async def test_a_stage_may_accept_when_it_sees_the_connect(serve: Any) -> None:
     with anyio.fail_after(5):
         await socket.accept()
         assert await socket.receive_text() == "hello"
+    assert server.sent == [ACCEPT]
+
+
+async def test_a_connect_that_a_stage_makes_up_is_as_good_as_the_servers(serve: Any) -> None:
+    def make_up(_: ASGIConnection, _receive: Receive, send: Send) -> tuple[Receive, Send]:
+        async def connect() -> Event:
+            return CONNECT
+
+        return connect, send
+
+    class Deceived(WebSocket, pipeline=Pipeline(make_up)): ...
+
+    socket, server = serve(Deceived)
+    await socket.accept()
     assert server.sent == [ACCEPT]
 
 

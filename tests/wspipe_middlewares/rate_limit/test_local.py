@@ -159,6 +159,7 @@ def test_a_full_bucket_is_forgotten_and_one_that_is_not_is_kept(rate: str) -> No
         store.enter(f"other {i}")
     assert len(store) < 50
     assert held.take(1) == ASK, "whoever still has it is told"
+    assert held.take(1000) == ASK, "and so is who asks for more than there is"
     assert store.enter("held") is not held
 
 

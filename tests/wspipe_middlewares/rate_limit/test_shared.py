@@ -226,6 +226,22 @@ async def test_what_is_received_after_the_end_passes(make: Any, store: Moody) ->
     assert store.asked == 0
 
 
+async def test_what_is_received_after_the_lease_came_back_passes_and_asks_nobody(
+    make: Any, store: Moody
+) -> None:
+    async def receive() -> Event:
+        return {"type": "websocket.receive", "text": "late"}
+
+    socket: WebSocket = WebSocket(websocket_scope())
+    receive, _ = make()(socket, receive, socket.send)
+    assert (await receive())["text"] == "late"
+    await socket.exit_stack.unwind(None)
+    asked = store.asked
+    for _ in range(10):
+        assert (await receive())["text"] == "late"
+    assert store.asked == asked == 1
+
+
 async def test_where_a_store_is_out_a_handshake_is_denied_without_a_time(
     make: Any, store: Moody
 ) -> None:
