@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,9 @@ from benchmarks.telemetry import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    Rounds = list[list[float]]
+    """Figures by the servers' start and the round."""
 
 BASE = "raw ASGI"
 RESAMPLES = 2000
@@ -68,12 +72,21 @@ class Ratio:
     high: float
 
     @classmethod
-    def of(cls, own: Sequence[float], base: Sequence[float]) -> Ratio:
-        """Compare paired figures."""
-        ratios = [mine / theirs for mine, theirs in zip(own, base, strict=True)]
+    def of(cls, own: Rounds, base: Rounds) -> Ratio:
+        """Compare paired figures, resampling the servers' starts, and the rounds of each."""
+        starts = [
+            [mine / theirs for mine, theirs in zip(figures, bases, strict=True)]
+            for figures, bases in zip(own, base, strict=True)
+        ]
         draw = random.Random(0)  # noqa: S311 - no secret
-        medians = sorted(median(draw.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES))
-        return cls(median(ratios), medians[RESAMPLES // 40], medians[-RESAMPLES // 40])
+
+        def again() -> float:
+            drawn = draw.choices(starts, k=len(starts))
+            return median(chain.from_iterable(draw.choices(each, k=len(each)) for each in drawn))
+
+        medians = sorted(again() for _ in range(RESAMPLES))
+        middle = median(chain.from_iterable(starts))
+        return cls(middle, medians[RESAMPLES // 40], medians[-RESAMPLES // 40])
 
     def __str__(self) -> str:
         return f"{self.median:.3f} ({self.low:.3f} to {self.high:.3f})"
@@ -90,12 +103,16 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rounds: Rounds of throughput, short ones, so that few meet a stall of the machine.
+        starts: How often the servers are started anew, because a process is faster or slower than
+            the next one of the same program.
+        rounds: Rounds of throughput of each start, short ones, so that few meet a stall of the
+            machine.
         seconds: The seconds of one run of it.
-        paced: Rounds of latency.
+        paced: Rounds of latency of each start.
         long: The seconds of one run of it, long enough for a tail.
     """
 
+    starts: int
     rounds: int
     seconds: float
     paced: int
@@ -109,15 +126,15 @@ class Comparison:
     Attributes:
         server: The server.
         connections: How many there were.
-        rates: Messages a second, round by round.
-        tails: The latencies' percentiles in seconds, round by round.
-        paced: At how many messages a second the latencies were measured.
+        rates: Messages a second.
+        tails: The latencies' percentiles in seconds.
+        paced: At how many messages a second the latencies were measured at last.
     """
 
     server: str
     connections: int
-    rates: dict[str, list[float]]
-    tails: dict[str, dict[str, list[float]]]
+    rates: dict[str, Rounds]
+    tails: dict[str, dict[str, Rounds]]
     paced: float = 0.0
 
     def show(self) -> None:
@@ -134,12 +151,12 @@ class Comparison:
 
     def best(self, name: str) -> float:
         """Give the throughput of the best run, by that of the base."""
-        return max(self.rates[name]) / max(self.rates[BASE])
+        return max(map(max, self.rates[name])) / max(map(max, self.rates[BASE]))
 
     def latencies(self, name: str) -> dict[str, Ratio]:
         """Give the ratios of the latencies, by percentile; none where it could not keep pace."""
         base, own = self.tails[BASE], self.tails[name]
-        return {key: Ratio.of(own[key], base[key]) for key in PERCENTILES if own[key]}
+        return {key: Ratio.of(own[key], base[key]) for key in PERCENTILES if all(own[key])}
 
     def bounds(self) -> Iterator[str]:
         """Say of each figure that is to be reached whether it is."""
@@ -187,29 +204,50 @@ def measure(server: str, apps: Iterable[str], connections: int, effort: Effort) 
         effort: How much to measure.
     """
     names = list(apps)
-    rates: dict[str, list[float]] = {name: [] for name in names}
-    tails: dict[str, dict[str, list[float]]] = {
-        name: {key: [] for key in PERCENTILES} for name in names
-    }
-    found = Comparison(server, connections, rates, tails)
-    with ExitStack() as stack:
-        client = stack.enter_context(Client())
-        for name in names:
-            url = stack.enter_context(serving(server, name))
-            client.order("open", name, url=url, count=connections)
-            client.order("flood", name, seconds=effort.seconds)  # warm
-        draw = random.Random(0)  # noqa: S311 - no secret
-        for _ in range(effort.rounds):
+    found = Comparison(
+        server,
+        connections,
+        {name: [] for name in names},
+        {name: {key: [] for key in PERCENTILES} for name in names},
+    )
+    draw = random.Random(0)  # noqa: S311 - no secret
+    for _ in range(effort.starts):
+        with ExitStack() as stack:
+            client = stack.enter_context(Client())
             for name in draw.sample(names, len(names)):
-                rates[name].append(client.order("flood", name, seconds=effort.seconds))
-        found.paced = PACE * median(rates[BASE])
-        for _ in range(effort.paced):
-            for name in draw.sample(names, len(names)):
-                if median(rates[name]) > found.paced:
-                    order = {"seconds": effort.long, "rate": found.paced}
-                    seen = client.order("pace", name, **order)
-                    for key, share in PERCENTILES.items():
-                        tails[name][key].append(percentile(seen, share))
-        for name in names:
-            client.order("close", name)
+                url = stack.enter_context(serving(server, name))
+                client.order("open", name, url=url, count=connections)
+                client.order("flood", name, seconds=effort.seconds)  # warm
+            _measure_throughput(found, client, effort, draw)
+            _measure_latencies(found, client, effort, draw)
+            for name in names:
+                client.order("close", name)
     return found
+
+
+def _measure_throughput(
+    found: Comparison, client: Client, effort: Effort, draw: random.Random
+) -> None:
+    names = list(found.rates)
+    for rates in found.rates.values():
+        rates.append([])
+    for _ in range(effort.rounds):
+        for name in draw.sample(names, len(names)):
+            found.rates[name][-1].append(client.order("flood", name, seconds=effort.seconds))
+
+
+def _measure_latencies(
+    found: Comparison, client: Client, effort: Effort, draw: random.Random
+) -> None:
+    names = list(found.tails)
+    found.paced = PACE * median(found.rates[BASE][-1])
+    order = {"seconds": effort.long, "rate": found.paced}
+    for tails in found.tails.values():
+        for tail in tails.values():
+            tail.append([])
+    for _ in range(effort.paced):
+        for name in draw.sample(names, len(names)):
+            if median(found.rates[name][-1]) > found.paced:
+                seen = client.order("pace", name, **order)
+                for key, share in PERCENTILES.items():
+                    found.tails[name][key][-1].append(percentile(seen, share))

@@ -314,19 +314,19 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         try:
             size = len(data) if _is_ascii(data) else len(data.encode())  # type: ignore[arg-type, union-attr]
         except (TypeError, UnicodeEncodeError):
-            size = -1  # it is no text, or none that can be sent
-        if size < 0:
-            await self.send_data(data, "text", encoding)
+            pass  # it is no text, or none that can be sent
+        else:
+            # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
+            try:
+                await send({"type": "websocket.send", "text": data})
+            except Exception as error:
+                await self._send_failed(error)
+                raise
+            traffic = wire.traffic
+            traffic.text_bytes_sent += size
+            traffic.text_sent += 1
             return
-        # No stage wraps send: do here what `Wire.send` does, as in `receive_text`.
-        try:
-            await send({"type": "websocket.send", "text": data})
-        except Exception as error:
-            await self._send_failed(error)
-            raise
-        traffic = wire.traffic
-        traffic.text_bytes_sent += size
-        traffic.text_sent += 1
+        await self.send_data(data, "text", encoding)
 
     async def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> None:
         """Send a binary message: `send_data(data, "binary", encoding)`."""
