@@ -73,13 +73,13 @@ def idle(telemetry: Telemetry, quick: bool) -> Sequence[Figures]:  # noqa: FBT00
 def end_to_end(_: Telemetry, quick: bool) -> Iterable[Figures]:  # noqa: FBT001
     """Measure over loopback, behind each server with few connections and with many."""
     if quick:
-        yield measure_end_to_end("uvicorn", APPS, 20, Effort(2, 2, 0.1, 1, 0.2))
+        yield measure_end_to_end("uvicorn", APPS, 20, Effort(1, 2, 0.1, 1, 0.2))
         return
     for server in COMMANDS:
         for count in (1, 50, 1000):
-            effort = Effort(starts=4, rounds=10, seconds=0.1, paced=2, long=1.0)
+            effort = Effort(starts=4, rounds=5, seconds=0.2, paced=1, long=1.0)
             if (server, count) == BOUND_AT:
-                effort = Effort(starts=20, rounds=20, seconds=0.1, paced=2, long=1.0)
+                effort = Effort(starts=12, rounds=30, seconds=0.1, paced=2, long=1.0)
             yield measure_end_to_end(server, APPS, count, effort)
 
 

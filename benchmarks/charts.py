@@ -20,9 +20,10 @@ OURS: Final = COLOURS[0]
 MESSAGES: Final = ("text, 64 bytes", "JSON, 85 bytes")
 CONNECTION: Final = {
     "OpenTelemetry's ASGI": "OpenTelemetry's ASGI",
+    "OpenTelemetry's, one span": "OpenTelemetry's, one span",
     "SDK and structlog alone": "the libraries alone",
     "wspipe, empty": "wspipe, empty",
-    "wspipe, what the peer does": "wspipe, Tracing and Metrics",
+    "wspipe, Tracing and Metrics": "wspipe, Tracing and Metrics",
     "wspipe, full stack": "wspipe, full stack",
 }
 

@@ -6,7 +6,7 @@ Which one, the environment variable `BENCHMARK_APP` says.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.in_process.raw import echo_text
 
@@ -37,13 +37,22 @@ def litestar() -> ASGIApp:
 
 def otel() -> ASGIApp:
     """Echo on raw ASGI behind opentelemetry-instrumentation-asgi."""
+    return _otel()
+
+
+def otel_without_events() -> ASGIApp:
+    """Echo behind the same, told to make no spans of messages."""
+    return _otel(exclude_spans=["receive", "send"])
+
+
+def _otel(**options: Any) -> ASGIApp:
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
 
     from benchmarks.telemetry import Telemetry  # noqa: PLC0415 - likewise
 
     telemetry = Telemetry()
     app: ASGIApp = OpenTelemetryMiddleware(
-        echo_text, tracer_provider=telemetry.tracers, meter_provider=telemetry.meters
+        echo_text, tracer_provider=telemetry.tracers, meter_provider=telemetry.meters, **options
     )
     return app
 
@@ -63,6 +72,7 @@ APPS: dict[str, Callable[[], ASGIApp]] = {
     "Starlette": starlette,
     "Litestar": litestar,
     "OpenTelemetry's ASGI": otel,
+    "OpenTelemetry's, one span": otel_without_events,
 }
 
 app = APPS[os.environ.get("BENCHMARK_APP", "raw ASGI")]()

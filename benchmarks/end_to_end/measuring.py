@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BASE = "raw ASGI"
 RESAMPLES = 2000
+WARM = 0.5
+"""Seconds that a server answers before it is measured."""
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 PACE = 0.7
 """The share of raw ASGI's throughput at which latencies are measured."""
@@ -103,8 +105,8 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        starts: How often the servers are started anew, because a process is faster or slower than
-            the next one of the same program.
+        starts: How often the servers are started anew, because one process is faster than the next
+            of the same program.
         rounds: Rounds of throughput of each start, short ones, so that few meet a stall of the
             machine.
         seconds: The seconds of one run of it.
@@ -127,21 +129,22 @@ class Comparison:
         server: The server.
         connections: How many there were.
         rates: Messages a second.
-        tails: The latencies' percentiles in seconds.
-        paced: At how many messages a second the latencies were measured at last.
+        tails: The latencies' percentiles in seconds; none of a start in which an application could
+            not keep pace.
+        paces: At how many messages a second the latencies were measured, by start.
     """
 
     server: str
     connections: int
     rates: dict[str, Rounds]
     tails: dict[str, dict[str, Rounds]]
-    paced: float = 0.0
+    paces: list[float] = field(default_factory=list)
 
     def show(self) -> None:
         """Print the ratios to the base, and whether they hold where bounds are set."""
         title = f"{self.server}, {self.connections:,} connections"
         print(f"\n{title}: by raw ASGI, median and 95 % interval; throughput also by the best runs")
-        print(f"  {'':24}{'throughput':>26}  best   at {self.paced:,.0f}/s: p50, p99, p99.9")
+        print(f"  {'':24}{'throughput':>26}  best   at {self.pace:,.0f}/s: p50, p99, p99.9")
         for name, own in self.rates.items():
             line = f"  {name:24}{Ratio.of(own, self.rates[BASE])!s:>26} {self.best(name):.3f}"
             print(line + "".join(f"   {ratio}" for ratio in self.latencies(name).values()))
@@ -149,20 +152,32 @@ class Comparison:
             for bound in self.bounds():
                 print(f"  {bound}")
 
+    @property
+    def pace(self) -> float:
+        """The median of the paces."""
+        return median(self.paces)
+
     def best(self, name: str) -> float:
         """Give the throughput of the best run, by that of the base."""
         return max(map(max, self.rates[name])) / max(map(max, self.rates[BASE]))
 
     def latencies(self, name: str) -> dict[str, Ratio]:
-        """Give the ratios of the latencies, by percentile; none where it could not keep pace."""
-        base, own = self.tails[BASE], self.tails[name]
-        return {key: Ratio.of(own[key], base[key]) for key in PERCENTILES if all(own[key])}
+        """Give the ratios of the latencies, by percentile, of the starts in which it kept pace.
+
+        There are none where those are less than half.
+        """
+        found = {}
+        for key in PERCENTILES:
+            pairs = zip(self.tails[name][key], self.tails[BASE][key], strict=True)
+            kept = [(own, base) for own, base in pairs if own]
+            if len(kept) * 2 > len(self.paces):
+                found[key] = Ratio.of([own for own, _ in kept], [base for _, base in kept])
+        return found
 
     def bounds(self) -> Iterator[str]:
         """Say of each figure that is to be reached whether it is."""
-        own = self.rates[FULL]
         for name, least in LEAST.items():
-            ratio = Ratio.of(own, self.rates[name])
+            ratio = self.full_by(name)
             yield f"throughput by {name}'s: {ratio}, at least {least}: {_verdict(ratio, least)}"
         tail = self.latencies(FULL).get("p99")
         if tail is None:
@@ -172,11 +187,16 @@ class Comparison:
             verdict = "holds" if tail.high <= MOST_P99 else told
             yield f"p99 by raw ASGI's: {tail}, at most {MOST_P99}: {verdict}"
 
+    def full_by(self, name: str) -> Ratio:
+        """Give the throughput of the full stack by that of another application."""
+        return Ratio.of(self.rates[FULL], self.rates[name])
+
     def as_dict(self) -> dict[str, Any]:
         """Give the ratios for a file."""
         return {
             "title": f"{self.server}, {self.connections} connections",
-            "paced": self.paced,
+            "paces": self.paces,
+            "full stack by": {name: asdict(self.full_by(name)) for name in self.rates},
             "throughput": {
                 name: {**asdict(Ratio.of(own, self.rates[BASE])), "best": self.best(name)}
                 for name, own in self.rates.items()
@@ -217,7 +237,7 @@ def measure(server: str, apps: Iterable[str], connections: int, effort: Effort) 
             for name in draw.sample(names, len(names)):
                 url = stack.enter_context(serving(server, name))
                 client.order("open", name, url=url, count=connections)
-                client.order("flood", name, seconds=effort.seconds)  # warm
+                client.order("flood", name, seconds=WARM)
             _measure_throughput(found, client, effort, draw)
             _measure_latencies(found, client, effort, draw)
             for name in names:
@@ -240,14 +260,14 @@ def _measure_latencies(
     found: Comparison, client: Client, effort: Effort, draw: random.Random
 ) -> None:
     names = list(found.tails)
-    found.paced = PACE * median(found.rates[BASE][-1])
-    order = {"seconds": effort.long, "rate": found.paced}
+    pace = PACE * median(found.rates[BASE][-1])
+    found.paces.append(pace)
     for tails in found.tails.values():
         for tail in tails.values():
             tail.append([])
     for _ in range(effort.paced):
         for name in draw.sample(names, len(names)):
-            if median(found.rates[name][-1]) > found.paced:
-                seen = client.order("pace", name, **order)
+            if median(found.rates[name][-1]) > pace:
+                seen = client.order("pace", name, seconds=effort.long, rate=pace)
                 for key, share in PERCENTILES.items():
                     found.tails[name][key][-1].append(percentile(seen, share))

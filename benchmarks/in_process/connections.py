@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
 from benchmarks.in_process.libraries import Libraries
-from benchmarks.in_process.observing import PEER
+from benchmarks.in_process.observing import EVENTS, ONE_SPAN, PEER
 from benchmarks.in_process.raw import echo_text
 from benchmarks.in_process.server import time_connections
 from benchmarks.measuring import interleave
@@ -51,7 +51,7 @@ def pipelines(telemetry: Telemetry) -> dict[str, Middleware | None]:
     return {
         "wspipe, empty": None,
         **{f"wspipe, {name}": stage for name, stage in telemetry.stages().items()},
-        "wspipe, what the peer does": Pipeline(
+        "wspipe, Tracing and Metrics": Pipeline(
             Tracing(tracer_provider=telemetry.tracers), Metrics(meter_provider=telemetry.meters)
         ),
         FULL: telemetry.full(),
@@ -67,13 +67,13 @@ async def measure(telemetry: Telemetry, rounds: int) -> list[Table]:
         telemetry: What observes.
         rounds: How often each contender runs.
     """
+    providers = {"tracer_provider": telemetry.tracers, "meter_provider": telemetry.meters}
     apps: dict[str, ASGIApp] = {
         "raw ASGI": echo_text,
-        PEER: OpenTelemetryMiddleware(
-            echo_text, tracer_provider=telemetry.tracers, meter_provider=telemetry.meters
-        ),
+        PEER: OpenTelemetryMiddleware(echo_text, **providers),
+        ONE_SPAN: OpenTelemetryMiddleware(echo_text, exclude_spans=EVENTS, **providers),
+        "SDK and structlog alone": Libraries(telemetry),
     }
-    apps["SDK and structlog alone"] = Libraries(telemetry)
     for name, pipeline in pipelines(telemetry).items():
         apps[name] = PipelineMiddleware(echo_text, pipeline)
 

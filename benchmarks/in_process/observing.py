@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from wspipe import ASGIApp, Middleware
 
 PEER = "OpenTelemetry's ASGI"
+ONE_SPAN = "OpenTelemetry's, one span"
+"""The peer where it is told to make no spans of events, only the connection's."""
+EVENTS: Final = ["receive", "send"]
 
 
 class Spans:
