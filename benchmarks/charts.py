@@ -104,7 +104,9 @@ def draw_end_to_end(found: Mapping[str, Any], path: Path) -> None:
         ]
         axes.errorbar(middles, places, xerr=spans, fmt="o", markersize=3, color=colour, label=name)
     axes.axvline(1, color=GREY, linewidth=1)
-    axes.set_yticks(range(len(charts)), [chart["title"] for chart in charts])
+    labels = [chart["title"].removesuffix(" connections") for chart in charts]
+    axes.set_yticks(range(len(charts)), labels)
+    axes.set_ylabel("server, connections")
     axes.invert_yaxis()
     axes.set_xlim(0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GREY: Final = "#808080"
-COLOURS: Final = ("#3b82c4", "#d9822b", "#3f9f5f", "#a05fb4", "#808080")
+COLOURS: Final = ("#3b82c4", "#d9822b", "#3f9f5f", "#a05fb4", "#8f8a2c")
 
 
 def figure_of(width: float, height: float) -> Figure:
