@@ -115,8 +115,19 @@ def draw_end_to_end(found: Mapping[str, Any], path: Path) -> None:
     write(figure, path)
 
 
+DRAWINGS: Final = {
+    "messages": draw_messages,
+    "connections": draw_connections,
+    "growth": draw_growth,
+    "end-to-end": draw_end_to_end,
+}
+"""What draws each section."""
+
+
 def main() -> None:
     """Read the figures, of all sections, and write the drawings."""
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     *sources, directory = map(Path, sys.argv[1:])
     found: dict[str, Any] = {}
     for source in sources:
@@ -124,10 +135,10 @@ def main() -> None:
         if figures["machine"] != found.get("machine", figures["machine"]):
             sys.exit(f"{source} was measured with something else than the files before it")
         found |= figures
-    draw_messages(found, directory / "messages.svg")
-    draw_connections(found, directory / "connections.svg")
-    draw_growth(found, directory / "growth.svg")
-    draw_end_to_end(found, directory / "end-to-end.svg")
+    if missing := [name for name in DRAWINGS if name not in found]:
+        sys.exit(f"no figures of {', '.join(missing)}: run `python -m benchmarks --json FILE`")
+    for name, draw in DRAWINGS.items():
+        draw(found, directory / f"{name}.svg")
 
 
 if __name__ == "__main__":
