@@ -164,7 +164,7 @@ class Comparison:
     def latencies(self, name: str) -> dict[str, Ratio]:
         """Give the ratios of the latencies, by percentile, of the starts in which it kept pace.
 
-        There are none where those are less than half.
+        There are none where those are half of the starts or fewer.
         """
         found = {}
         for key in PERCENTILES:
