@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sphinx.util.docutils import SphinxDirective
-
 import wspipe
-from wspipe.state_machine import RULES
-from wspipe_middlewares.names import ATTRIBUTES, METRICS
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -22,7 +20,8 @@ author = "The wspipe authors"
 copyright = "The wspipe authors"
 release = metadata.version("wspipe")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "tables"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"wspipe {release}"
@@ -109,66 +108,7 @@ def headings_of_docstrings(
     lines[:] = [re.sub(r"^# (.+)$", r".. rubric:: \1", line) for line in lines]
 
 
-class RulesOf(SphinxDirective):
-    """The state machine's rows of one sender, as a table."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Write the table in Markdown, from `RULES`, and have it parsed."""
-        (sender,) = self.arguments
-        every_received = frozenset[str]().union(*(rule.received for rule in RULES))
-        every_sent = frozenset[str]().union(*(rule.sent for rule in RULES))
-        rows = ["| event | received so far | answered so far | then |", "| --- | --- | --- | --- |"]
-        for rule in RULES:
-            if rule.sender == sender:
-                received = _any_of(rule.received, every_received)
-                sent = _any_of(rule.sent, every_sent)
-                rows.append(f"| `{rule.event}` | {received} | {sent} | {rule.then} |")
-        return self.parse_text_to_nodes("\n".join(rows))
-
-
-class NamesOf(SphinxDirective):
-    """The attributes or the metrics that observers give, as a table."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Write the table in Markdown, from the names module, and have it parsed."""
-        rows = _attribute_rows() if self.arguments == ["attributes"] else _metric_rows()
-        return self.parse_text_to_nodes("\n".join(rows))
-
-
-def _attribute_rows() -> list[str]:
-    return [
-        "| attribute | spans | what it tells | precedent |",
-        "|" + " --- |" * 4,
-        *(
-            f"| `{name}` | {each.spans} | {each.meaning} | {each.precedent} |"
-            for name, each in ATTRIBUTES.items()
-        ),
-    ]
-
-
-def _metric_rows() -> list[str]:
-    rows = ["| metric | kind, unit | what it tells | attributes | precedent |", "|" + " --- |" * 5]
-    for metric in METRICS:
-        option = f" Only with `{metric.option}=True`." if metric.option else ""
-        attributes = ", ".join(f"`{name}`" for name in metric.attributes)
-        rows.append(
-            f"| `{metric.name}` | {metric.kind}, `{metric.unit}` | {metric.description}{option} "
-            f"| {attributes} | {metric.precedent} |"
-        )
-    return rows
-
-
-def _any_of(states: frozenset[str], every: frozenset[str]) -> str:
-    return "any" if states == every else " or ".join(sorted(states))
-
-
 def setup(app: Sphinx) -> None:
     """Connect the above to Sphinx."""
     app.connect("missing-reference", public_name_or_code)
     app.connect("autodoc-process-docstring", headings_of_docstrings)
-    app.add_directive("rules-of", RulesOf)
-    app.add_directive("names-of", NamesOf)

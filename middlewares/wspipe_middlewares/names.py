@@ -299,3 +299,43 @@ METRICS: Final = (
     STORE_ERRORS,
 )
 """All metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanOf:
+    """A span: how it is named, its kind, how long it lasts, and which option asks for it.
+
+    Args:
+        operation: What its name begins with; the route's pattern follows, where it is known.
+        kind: Its kind in OpenTelemetry.
+        lasts: From when to when.
+        option: The option of `Tracing`.
+    """
+
+    operation: str
+    kind: str
+    lasts: str
+    option: str
+
+
+CONNECTION: Final = SpanOf(
+    "GET",
+    "SERVER; INTERNAL where a span of this process is current already",
+    'from the request to the answer of the handshake; with `span="connection"` to the end of the '
+    "connection. Over HTTP/2 and HTTP/3 its name begins with `CONNECT`",
+    "",
+)
+PROCESS: Final = SpanOf(
+    "process",
+    "CONSUMER",
+    "from a message's delivery to the application's next receive",
+    '`messages="receive"` or `"all"`',
+)
+SENDING: Final = SpanOf(
+    "send",
+    "PRODUCER",
+    "as long as the server takes for a message",
+    '`messages="all"`',
+)
+SPANS: Final = (CONNECTION, PROCESS, SENDING)
+"""All spans."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from wspipe import known_code
 from wspipe_middlewares.names import RATE_LIMIT_KEY
 from wspipe_middlewares.redaction import printable
 
@@ -17,10 +18,6 @@ VALUE_LIMIT: Final = 256
 """How many characters of a value from outside are shown."""
 
 _TRACEBACK_LINES: Final = 100
-
-# The codes of an ordinary end: normal closure, going away, none given (RFC 6455 section 7.4.1),
-# service restart (IANA registry) and the application's own.
-_ORDINARY_CODES: Final = frozenset({1000, 1001, 1005, 1012, *range(3000, 5000)})
 
 UNANSWERED: Final = "unanswered"
 """The error type of a handshake that the server's side left without an answer."""
@@ -116,4 +113,5 @@ def _error_type(
         return None if left else UNANSWERED
     if status != 101:
         return str(status) if status >= 500 else None
-    return None if code is None or code in _ORDINARY_CODES else str(code)
+    known = known_code(code)
+    return None if code is None or (known and known.is_ordinary) else str(code)

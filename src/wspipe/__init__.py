@@ -4,6 +4,7 @@ The contract is in `wspipe.types.Middleware`; ready middlewares are in `wspipe_m
 """
 
 from wspipe.app import Handler, WebSocketApp, websocket_app
+from wspipe.close_codes import CLOSE_CODES, CloseCode, is_sendable_code, known_code
 from wspipe.connection import ASGIConnection
 from wspipe.datastructures import Address, State
 from wspipe.exceptions import (
@@ -20,7 +21,7 @@ from wspipe.exceptions import (
 from wspipe.headers import HeadersInput
 from wspipe.interceptors import Interceptor, on_receive, on_send, select
 from wspipe.middleware import PipelineMiddleware
-from wspipe.payload import is_sendable_code, truncate_reason
+from wspipe.payload import truncate_reason
 from wspipe.pipeline import Composable, Pipeline, StateValidation
 from wspipe.serialization import Serializer, default_serializer
 from wspipe.stepping import SteppedReceive
@@ -29,10 +30,12 @@ from wspipe.types import ASGIApp, Event, Middleware, Receive, Scope, Send
 from wspipe.websocket import WebSocket
 
 __all__ = [
+    "CLOSE_CODES",
     "ASGIApp",
     "ASGIConnection",
     "Address",
     "ClientDisconnected",
+    "CloseCode",
     "Composable",
     "ConnectionRejected",
     "Event",
@@ -61,6 +64,7 @@ __all__ = [
     "WebSocketException",
     "default_serializer",
     "is_sendable_code",
+    "known_code",
     "message_size",
     "on_receive",
     "on_send",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from anyio import move_on_after
 
 from wspipe import lifespan
+from wspipe.close_codes import is_sendable_code
 from wspipe.closing import CLOSE_TIMEOUT, close, plan_end, reject
 from wspipe.exceptions import (
     ConnectionRejected,
@@ -18,7 +19,6 @@ from wspipe.exceptions import (
     ProtocolError,
     WebSocketException,
 )
-from wspipe.payload import is_sendable_code
 from wspipe.pipeline import Pipeline, StateValidation, is_async
 from wspipe.state_machine import ACCEPTED, DENIAL_BODY, DENYING, UNANSWERED
 from wspipe.websocket import WebSocket
@@ -36,7 +36,17 @@ Handler: TypeAlias = Callable[[Any], Awaitable[None]]
 
 
 class WebSocketApp:
-    """A handler as an ASGI application; made by `websocket_app`."""
+    """A handler as an ASGI application; made by `websocket_app`.
+
+    Args:
+        handler: An async function that takes a `WebSocket`.
+        pipeline: A pipeline or a single middleware, around that of the class.
+        websocket_class: The class that the handler gets.
+
+    Raises:
+        ImproperlyConfiguredException: The handler is not an async function, or `pipeline` is no
+            middleware.
+    """
 
     def __init__(
         self, handler: Handler, pipeline: Middleware | None, websocket_class: type[WebSocket]

@@ -142,6 +142,9 @@ class ASGIConnection(ScopeReader[User, Auth], Generic[User, Auth]):
     def attach_wire(self, wire: Wire) -> None:
         """Take the wire stage's state; `StateValidation` calls this once.
 
+        Args:
+            wire: That state.
+
         Raises:
             ImproperlyConfiguredException: The connection has a wire stage already.
         """

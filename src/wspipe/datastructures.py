@@ -7,14 +7,23 @@ from typing import Any, NamedTuple
 
 
 class Address(NamedTuple):
-    """The address of a peer."""
+    """The address of a peer.
+
+    Args:
+        host: An IP address, or what the server has in its place.
+        port: The port.
+    """
 
     host: str
     port: int
 
 
 class State(MutableMapping[str, Any]):
-    """The scope's `state`, with its keys as attributes too. Changes go to the scope."""
+    """The scope's `state`, with its keys as attributes too. Changes go to the scope.
+
+    Args:
+        values: The scope's `state`.
+    """
 
     __slots__ = ("_values",)
 

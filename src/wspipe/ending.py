@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
+from wspipe.close_codes import known_code
 from wspipe.exceptions import (
     ClientDisconnected,
     ProtocolError,
@@ -15,12 +16,6 @@ from wspipe.state_machine import DISCONNECT
 
 if TYPE_CHECKING:
     from wspipe.types import Event
-
-# Who must have sent the close code of a disconnect event. The codes left out are sent by either
-# side, or by nobody (1006): for them the event does not tell. Sources: RFC 6455 section 7.4.1 (1005
-# is a close frame without a code; 1010 is only for clients) and its IANA registry (1012 to 1014).
-_CLIENT_CODES: Final = frozenset({1000, 1001, 1005, 1010, *range(3000, 5000)})
-_SERVER_CODES: Final = frozenset({1012, 1013, 1014})
 
 
 @dataclass(slots=True)
@@ -150,11 +145,8 @@ def is_loss(error: BaseException) -> bool:
 
 def who_closed(code: object) -> str:
     """Tell from a disconnect event's code which side closed, or `"unknown"` where it does not."""
-    if not isinstance(code, int):
-        return "unknown"
-    if code in _CLIENT_CODES:
-        return "client"
-    return "server" if code in _SERVER_CODES else "unknown"
+    known = known_code(code)
+    return "unknown" if known is None else known.closed_by
 
 
 def disconnect_code(event: Event) -> int:

@@ -71,6 +71,11 @@ class WebSocketDisconnect(WebSocketException):
 
     Raised by the receiving methods of `WebSocket` with the close code that the disconnect event
     carried.
+
+    Args:
+        *args: Further values for the message.
+        detail: What happened.
+        code: The close code.
     """
 
     def __init__(self, *args: Any, detail: str, code: int = 1000) -> None:

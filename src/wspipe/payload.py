@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeAlias, cast
 
+from wspipe.close_codes import is_sendable_code
 from wspipe.state_machine import (
     ACCEPT,
     CLOSE,
@@ -28,20 +29,6 @@ MAX_REASON_BYTES: Final = 123
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _SUBPROTOCOL = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN_IN_VALUE = re.compile(rb"[\r\n\0]")
-
-
-def is_sendable_code(code: object) -> bool:
-    """Tell whether a close frame may carry this code.
-
-    RFC 6455 sections 7.4.1 and 7.4.2 and its IANA registry: 1000 to 1014 without the reserved
-    1004, 1005 and 1006, and 3000 to 4999.
-
-    Args:
-        code: What should be a close code.
-    """
-    if not isinstance(code, int) or isinstance(code, bool):
-        return False
-    return (1000 <= code <= 1014 and code not in {1004, 1005, 1006}) or 3000 <= code <= 4999
 
 
 def truncate_reason(reason: str) -> str:

@@ -190,7 +190,11 @@ class Pipeline(Composable):
         )
 
     def with_wire(self, *, strict: bool) -> Pipeline:
-        """Give the pipeline with its wire stage, added where it is not named."""
+        """Give the pipeline with its wire stage, added where it is not named.
+
+        Args:
+            strict: Whether a wire stage that is added checks the content of events too.
+        """
         if self.middlewares and isinstance(self.middlewares[0], StateValidation):
             return self
         return Pipeline(StateValidation(strict=strict), *self.middlewares)

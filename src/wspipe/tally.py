@@ -19,6 +19,16 @@ class Traffic:
     before it knew that a middleware has closed is discarded and does not count.
 
     No count ever goes down, also where another thread reads it.
+
+    Args:
+        text_received: Text messages that the client sent.
+        text_sent: Text messages that went to it.
+        binary_received: Binary messages that the client sent.
+        binary_sent: Binary messages that went to it.
+        text_bytes_received: Bytes of the text messages that the client sent.
+        text_bytes_sent: Bytes of those that went to it.
+        binary_bytes_received: Bytes of the binary messages that the client sent.
+        binary_bytes_sent: Bytes of those that went to it.
     """
 
     text_received: int = 0

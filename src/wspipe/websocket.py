@@ -302,7 +302,16 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         await self._send({"type": SEND, key: data})
 
     async def send_text(self, data: str | bytes, encoding: str = "utf-8") -> None:
-        """Send a text message: `send_data(data, "text", encoding)`."""
+        """Send a text message: `send_data(data, "text", encoding)`.
+
+        Args:
+            data: The text, or its bytes.
+            encoding: What bytes are decoded with.
+
+        Raises:
+            ProtocolError: The handshake is not accepted yet, or the message cannot be sent.
+            ClientDisconnected: The conversation is over.
+        """
         wire = self._live_wire
         send = wire.direct_send
         if send is None:
@@ -329,7 +338,16 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
         await self.send_data(data, "text", encoding)
 
     async def send_bytes(self, data: str | bytes, encoding: str = "utf-8") -> None:
-        """Send a binary message: `send_data(data, "binary", encoding)`."""
+        """Send a binary message: `send_data(data, "binary", encoding)`.
+
+        Args:
+            data: The bytes, or a text.
+            encoding: What a text is encoded with.
+
+        Raises:
+            ProtocolError: The handshake is not accepted yet, or the message cannot be sent.
+            ClientDisconnected: The conversation is over.
+        """
         wire = self._live_wire
         send = wire.direct_send
         if send is None or type(data) is not bytes:

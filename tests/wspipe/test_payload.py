@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wspipe.close_codes import is_sendable_code
 from wspipe.exceptions import ProtocolError
-from wspipe.payload import CHECKS, MAX_REASON_BYTES, is_sendable_code, truncate_reason
+from wspipe.payload import CHECKS, MAX_REASON_BYTES, truncate_reason
 from wspipe.state_machine import ACCEPTED, CONNECTED, DENYING, UNANSWERED
 
 if TYPE_CHECKING:

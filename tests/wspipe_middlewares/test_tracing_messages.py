@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from tests.observed import Spans, id_of, links_of, parent_of, trace_of
 from wspipe import PipelineMiddleware, WebSocket, websocket_app
 from wspipe.testing import connect
-from wspipe_middlewares import Tracing
+from wspipe_middlewares import Tracing, names
 from wspipe_middlewares.tracing.current import CurrentSpan
 
 if TYPE_CHECKING:
@@ -528,3 +528,16 @@ async def test_a_send_of_its_own_accord_is_left_to_the_ratio(
 async def test_a_ratio_of_0_traces_no_message(spans: Spans) -> None:
     await converse(spans, echo, "one", "two", ratio=0.0)
     assert [span.name for span in spans.ended] == ["GET"]
+
+
+async def test_the_spans_are_those_of_the_table(spans: Spans) -> None:
+    @websocket_app(pipeline=Tracing(messages="all", tracer_provider=spans.provider))
+    async def echo(socket: WebSocket) -> None:
+        async for message in socket.iter_text():
+            await socket.send_text(message)
+
+    async with connect(echo) as client:
+        await client.send_text("hello")
+        await client.receive()
+    told = {(span.name, span.kind.name) for span in spans.ended}
+    assert told == {(each.operation, each.kind.partition(";")[0]) for each in names.SPANS}

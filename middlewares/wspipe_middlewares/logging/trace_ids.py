@@ -37,5 +37,8 @@ def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     """Add the current span's ids to each line: a processor for structlog.
 
     Leaves alone what has a `trace_id` already.
+
+    Args:
+        event: The fields of the line.
     """
     return event if "trace_id" in event else {**event, **trace_ids()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from wspipe import CLOSE_CODES
 from wspipe_middlewares import names
 from wspipe_middlewares.metrics.recorder import Recorder, attributes_of
 from wspipe_middlewares.outcome import Outcome
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
     from wspipe import ASGIConnection, Event
 
-# RFC 6455 section 7.4.1 and its IANA registry.
-_KNOWN_CODES: Final = frozenset(
-    {1000, 1001, 1002, 1003, *range(1005, 1016), 3000, 3003, 3008},
-)
 _KNOWN_AUTHORS: Final = frozenset({"client", "application", "server", "unknown"})
 
 
@@ -81,4 +78,4 @@ class ConnectionMetrics:
         return attributes
 
     def _known_code(self, code: int | None) -> str:
-        return str(code) if code in _KNOWN_CODES or code in self.close_codes else names.OTHER
+        return str(code) if code in CLOSE_CODES or code in self.close_codes else names.OTHER

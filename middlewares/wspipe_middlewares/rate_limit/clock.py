@@ -27,7 +27,11 @@ class Clock(Protocol):
         ...
 
     def sleep(self, duration: int) -> Awaitable[None]:
-        """Wait for so many nanoseconds."""
+        """Wait.
+
+        Args:
+            duration: Nanoseconds.
+        """
         ...
 
 

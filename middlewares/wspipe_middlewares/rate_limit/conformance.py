@@ -10,6 +10,8 @@ from wspipe_middlewares.rate_limit.clock import SECOND
 from wspipe_middlewares.rate_limit.gcra import Request
 from wspipe_middlewares.rate_limit.rate import Limit, parse
 
+__all__ = ["check_store"]
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 

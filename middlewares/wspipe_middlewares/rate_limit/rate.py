@@ -23,8 +23,12 @@ _EXAMPLES: Final = '"20/second", "3 per 10 seconds" or "20/second; 500/minute"'
 class Terms(NamedTuple):
     """A limit in whole numbers, so that nothing is lost to rounding.
 
-    Time is counted in parts of a tick, of which a tick has `scale`; a token takes `interval` parts
-    to come back, a full bucket `tolerance`.
+    Time is counted in parts of a tick.
+
+    Args:
+        scale: How many parts a tick has.
+        interval: How many parts a token takes to come back.
+        tolerance: How many a full bucket takes.
     """
 
     scale: int

@@ -55,7 +55,7 @@ class SendQueue(Composable):
     Args:
         max_messages: How many messages may wait.
         max_bytes: How many bytes they may have together, text in UTF-8. By default 4 MiB.
-        max_seconds: How long one may wait. By default 30.
+        max_seconds: How many seconds one may wait. By default 30.
         on_overflow: What happens when a message does not fit, or has waited too long. `close`
             closes the connection; `drop_oldest` and `drop_newest` discard messages, the one that
             waits for longest or the new one; `latest` replaces a waiting message by a newer one

@@ -23,11 +23,20 @@ class Carrier(Protocol):
     """Where a message carries its `traceparent` (W3C Trace Context, section 3.2)."""
 
     def read(self, event: Event) -> str | None:
-        """Give the `traceparent` of a received message, `None` where it has none."""
+        """Give the `traceparent` of a received message, `None` where it has none.
+
+        Args:
+            event: The `websocket.receive`.
+        """
         ...
 
     def write(self, event: Event, traceparent: str) -> Event:
-        """Give the event that carries it, or the event as it is where it cannot."""
+        """Give the event that carries it, or the event as it is where it cannot.
+
+        Args:
+            event: The `websocket.send`.
+            traceparent: What it is to carry.
+        """
         ...
 
 
@@ -59,13 +68,22 @@ class JSONField:
             )
 
     def read(self, event: Event) -> str | None:
-        """Give the field's value."""
+        """Give the field's value, `None` where it is missing or no text.
+
+        Args:
+            event: The `websocket.receive`.
+        """
         _, _, fields = self._open(event)
         value = fields.get(self.name) if fields else None
         return value if isinstance(value, str) else None
 
     def write(self, event: Event, traceparent: str) -> Event:
-        """Put the field before the others."""
+        """Put the field before the others.
+
+        Args:
+            event: The `websocket.send`.
+            traceparent: What it is to carry.
+        """
         key, data, fields = self._open(event)
         if fields is None or self.name in fields:
             return event

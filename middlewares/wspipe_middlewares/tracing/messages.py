@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("wspipe")
 
 # As the conventions for messaging call them.
-_OPERATIONS: Final = {SpanKind.CONSUMER: "process", SpanKind.PRODUCER: "send"}
+_OPERATIONS: Final = {
+    SpanKind.CONSUMER: names.PROCESS.operation,
+    SpanKind.PRODUCER: names.SENDING.operation,
+}
 
 
 class MessageTrace:

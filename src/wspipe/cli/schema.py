@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wspipe.cli.describing import descriptions_of, summary_of
 from wspipe.cli.output import print_json
 from wspipe.config import BrokenPlugin, Plugin, Registry
 from wspipe.config.effective import Unsayable, said
+from wspipe.config.keys import PIPELINE_KEYS, ROUTE_KEYS, STAGE_KEYS, TOP_KEYS
 from wspipe.config.objects import USE
 from wspipe.config.schemas import DEFINITIONS, reference_to
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
-_PLACES: Final = {
-    "before": "Put it before the stage so far that is named alike, closer to the server.",
-    "after": "Put it after that stage, closer to the application.",
-    "replace": "Put it in the place of that stage.",
-}
 _PLACE_SCHEMAS: Final = {
-    name: {"type": "string", "description": description} for name, description in _PLACES.items()
+    name: {"type": "string", "description": meaning}
+    for name, meaning in STAGE_KEYS.items()
+    if name != USE
 }
 _OTHER_STAGE: Final = {
     "description": "A middleware that is not registered, by its reference.",
@@ -44,79 +45,58 @@ def schema_of(registry: Registry) -> dict[str, Any]:
     stages = [stage for plugin in registry if (stage := _stage_schema(plugin)) is not None]
     # The name alone will do where no option must be given.
     names = [stage["properties"][USE]["const"] for stage in stages if stage["required"] == [USE]]
-    texts = {"type": "array", "items": {"type": "string"}}
+    text = {"type": "string"}
+    stage = {"anyOf": [{"enum": names}, reference_to("reference"), *stages, _OTHER_STAGE]}
     return {
         "$schema": DIALECT,
         "title": "wspipe.toml",
         "description": "Pipelines of wspipe, and which connections get them.",
-        "type": "object",
-        "properties": {
-            "$schema": {"type": "string"},
-            "$sources": {"type": "object"},
-            "default": {
-                "description": "The pipeline of connections that no route matches.",
-                "type": "string",
+        **_table(
+            TOP_KEYS,
+            {
+                "default": text,
+                "pipelines": {"type": "object", "additionalProperties": reference_to("pipeline")},
+                "routes": {"type": "array", "items": reference_to("route")},
+                "$schema": text,
+                "$sources": {"type": "object"},
             },
-            "pipelines": {
-                "description": "The pipelines by their names.",
-                "type": "object",
-                "additionalProperties": {"$ref": "#/$defs/pipeline"},
-            },
-            "routes": {
-                "description": "Which connections get which pipeline; the first match wins.",
-                "type": "array",
-                "items": {"$ref": "#/$defs/route"},
-            },
-        },
-        "required": ["pipelines"],
-        "additionalProperties": False,
+            required=["pipelines"],
+        ),
         "$defs": {
             **DEFINITIONS,
-            "pipeline": {
-                "type": "object",
-                "properties": {
-                    "extends": {
-                        "description": "The pipeline whose stages come first.",
-                        "type": "string",
-                    },
-                    "without": {**texts, "description": "Stages of it to leave out."},
-                    "middlewares": {
-                        "description": "The stages, the first closest to the server.",
-                        "type": "array",
-                        "items": {
-                            "anyOf": [
-                                {"enum": names},
-                                reference_to("reference"),
-                                *stages,
-                                _OTHER_STAGE,
-                            ]
-                        },
-                    },
+            "pipeline": _table(
+                PIPELINE_KEYS,
+                {
+                    "middlewares": {"type": "array", "items": stage},
+                    "extends": text,
+                    "without": {"type": "array", "items": text},
                 },
-                "additionalProperties": False,
-            },
-            "route": {
-                "type": "object",
-                "properties": {
-                    "path": {
-                        "description": "The path: {name} stands for a segment, * for anything.",
-                        "type": "string",
-                        "pattern": "^/",
-                    },
-                    "host": {
-                        "description": "The host: a name, or *. and a name.",
-                        "type": "string",
-                    },
-                    "pipeline": {"description": "The pipeline's name.", "type": "string"},
-                    "cookies": {
-                        "description": "Whether the application behind it believes cookies.",
-                        "type": "boolean",
-                    },
+            ),
+            "route": _table(
+                ROUTE_KEYS,
+                {
+                    "path": {**text, "pattern": "^/"},
+                    "host": text,
+                    "pipeline": text,
+                    "cookies": {"type": "boolean"},
                 },
-                "required": ["path", "pipeline"],
-                "additionalProperties": False,
-            },
+                required=["path", "pipeline"],
+            ),
         },
+    }
+
+
+def _table(
+    keys: Mapping[str, str], schemas: dict[str, Any], required: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Give the schema of a table with these keys and no others."""
+    return {
+        "type": "object",
+        "properties": {
+            name: {"description": meaning, **schemas[name]} for name, meaning in keys.items()
+        },
+        "required": [*required],
+        "additionalProperties": False,
     }
 
 

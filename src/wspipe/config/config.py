@@ -133,7 +133,11 @@ class Config:
         return self._builder.secrets
 
     def told(self, error: BaseException) -> str:
-        """Tell an error that a stage raised, without what it may quote of the environment."""
+        """Tell an error that a stage raised, without what it may quote of the environment.
+
+        Args:
+            error: The error.
+        """
         return told_safely(error, self.secrets)
 
     @property
@@ -143,17 +147,28 @@ class Config:
         return tuple({id(stage): stage for stage in every}.values())
 
     def route_of(self, scope: Scope) -> RouteDeclaration | None:
-        """Give the first route that matches a connection, if any does."""
+        """Give the first route that matches a connection, if any does.
+
+        Args:
+            scope: The connection's scope.
+        """
         return self._router.find(scope)
 
     def choose(self, scope: Scope) -> NamedPipeline | None:
-        """Give the pipeline of a connection: its route's, or the default, if there is one."""
+        """Give the pipeline of a connection: its route's, or the default, if there is one.
+
+        Args:
+            scope: The connection's scope.
+        """
         route = self._router.find(scope)
         name = self.default if route is None else route.pipeline
         return None if name is None else self.pipelines[name]
 
     def named(self, name: str | None = None) -> NamedPipeline:
         """Give the pipeline of a name; without one, the default.
+
+        Args:
+            name: The name.
 
         Raises:
             ConfigurationError: There is none of that name, or no default.

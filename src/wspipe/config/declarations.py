@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
+from wspipe.config.keys import PIPELINE_KEYS, ROUTE_KEYS, STAGE_KEYS, TOP_KEYS
 from wspipe.config.objects import USE
-from wspipe.config.options import RESERVED
 from wspipe.config.patterns import HostPattern, PathPattern, PatternError
 from wspipe.config.problems import shown
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 Place: TypeAlias = Literal["before", "after", "replace"]
 
-TOP_KEYS: Final = ("default", "pipelines", "routes", "$schema", "$sources")
-PIPELINE_KEYS: Final = ("extends", "middlewares", "without")
-ROUTE_KEYS: Final = ("cookies", "host", "path", "pipeline")
 _SAMPLE: Final = "any-name-that-nobody-gives"
 PLACES: Final[tuple[Place, ...]] = ("before", "after", "replace")
 
@@ -185,7 +182,7 @@ class _Reader:
             self.problems.add(path, f"has {' and '.join(places)}; a stage has one place only")
         if use is None or None in others:
             return None
-        options = {key: each for key, each in table.items() if key not in RESERVED}
+        options = {key: each for key, each in table.items() if key not in STAGE_KEYS}
         place, other = (places[0], others[0] or "") if places else (None, "")
         return StageDeclaration(use, options, pipeline, path, place, other)
 
@@ -224,7 +221,7 @@ class _Reader:
     # Shapes.
 
     def table(
-        self, value: Any, path: KeyPath, unknown: str = "", keys: tuple[str, ...] = ()
+        self, value: Any, path: KeyPath, unknown: str = "", keys: Iterable[str] = ()
     ) -> Mapping[str, Any]:
         """Take a table; where its keys are given, it has no others."""
         if not isinstance(value, Mapping):

@@ -6,6 +6,7 @@ import sys
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from typing import Any, Final, get_origin, get_type_hints
 
+from wspipe.config.keys import STAGE_KEYS
 from wspipe.config.kinds import Kind
 
 
@@ -57,7 +58,7 @@ def _is_frozen(middleware: type[Any]) -> bool:
 
 
 def _option(middleware: type[Any], of: Field[Any]) -> Option:
-    if of.name in RESERVED:
+    if of.name in STAGE_KEYS:
         raise UnfitClass(
             f"has a field {of.name!r}, which a file could not set: it has another meaning there"
         )
@@ -93,5 +94,3 @@ COMPUTED: Final = object()
 """The default of an option that a function works out each time."""
 _EMPTY: Final[tuple[Any, ...]] = (dict, frozenset, list, set, tuple)
 _ANNOTATIONS = "__annotations__"
-RESERVED = frozenset({"use", "before", "after", "replace"})
-"""Keys of a stage in a file that are no options."""

@@ -121,7 +121,11 @@ class Registry:
         return list(self._plugins)
 
     def find(self, name: str) -> Plugin | None:
-        """Look one up; where several packages offer the name, any of them, which says so."""
+        """Look one up; where several packages offer the name, any of them, which says so.
+
+        Args:
+            name: The name that it is registered under.
+        """
         plugins = self._plugins.get(name)
         return plugins[0] if plugins else None
 

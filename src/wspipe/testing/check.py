@@ -31,6 +31,11 @@ class MiddlewareFault(WSPipeException, AssertionError):
 
     The message shows the shortest conversation that was found to break it.
 
+    Args:
+        middleware: The name of the middleware.
+        finding: The rule, and what was done to it.
+        conversation: The conversation.
+
     Attributes:
         rule: The name of the rule, such as `"isolation"`.
         conversation: The conversation.

@@ -80,15 +80,27 @@ class Client:
     close_reason: str = ""
 
     async def send_text(self, data: str) -> None:
-        """Send a text message."""
+        """Send a text message.
+
+        Args:
+            data: The text.
+        """
         await self._to_app.send({"type": "websocket.receive", "text": data})
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send a binary message."""
+        """Send a binary message.
+
+        Args:
+            data: The bytes.
+        """
         await self._to_app.send({"type": "websocket.receive", "bytes": data})
 
     async def send_json(self, data: Any) -> None:
-        """Send a value as JSON in a text message."""
+        """Send a value as JSON in a text message.
+
+        Args:
+            data: The value, as for `WebSocket.send_json`.
+        """
         await self.send_text(orjson.dumps(data, default_serializer).decode())
 
     async def receive(self) -> str | bytes:

@@ -74,7 +74,11 @@ class FakeClock:
         return round(self.time * SECOND)
 
     async def sleep(self, duration: int) -> None:
-        """Wait for so many nanoseconds."""
+        """Wait on this clock, as a rate limit does.
+
+        Args:
+            duration: Nanoseconds.
+        """
         await anyio.sleep(duration / SECOND)
 
     def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -96,7 +100,11 @@ class FakeClock:
         return anyio.run(_run, function, *args, backend_options=options)
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass; the loop does so by itself when nothing can go on."""
+        """Let time pass; the loop does so by itself when nothing can go on.
+
+        Args:
+            seconds: How many seconds.
+        """
         if self._mock is not None:
             self._mock.jump(seconds)
         else:
