@@ -67,8 +67,8 @@ class Timer:
     """
 
     def __init__(self) -> None:
-        self.loop = EventLoop()
-        self.now = self.loop.now
+        self.loop: EventLoop = EventLoop()
+        self.now: Callable[[], float] = self.loop.now
         self.task: BackgroundTask | None = None
         self._moments: dict[int, set[Alarm]] = {}
         self._order: list[int] = []

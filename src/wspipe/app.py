@@ -57,7 +57,7 @@ class WebSocketApp:
             )
         update_wrapper(self, handler)
         self.handler = handler
-        self.websocket_class = _run_by_us(websocket_class, pipeline)
+        self.websocket_class: type[WebSocket] = _run_by_us(websocket_class, pipeline)
 
     @property
     def pipeline(self) -> Pipeline:

@@ -118,7 +118,7 @@ class ProtocolError(WebSocketException, RuntimeError):
         self.event = event
         self.sender = sender
         self.state = state
-        self.legal = tuple(legal)
+        self.legal: tuple[str, ...] = tuple(legal)
 
 
 class SentAfterClose(ProtocolError, WebSocketDisconnect):
@@ -158,8 +158,8 @@ class ConnectionRejected(WSPipeException):
     ) -> None:
         super().__init__(detail=f"connection rejected with status {status}, code {code} {reason}")
         self.status = status
-        self.headers = header_list(headers)
-        self.body = body.encode() if isinstance(body, str) else body
+        self.headers: list[tuple[bytes, bytes]] = header_list(headers)
+        self.body: bytes = body.encode() if isinstance(body, str) else body
         self.code = code
         self.reason = reason
         self.by = None

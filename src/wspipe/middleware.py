@@ -36,7 +36,8 @@ class PipelineMiddleware:
         if not callable(app):
             raise ImproperlyConfiguredException(detail=f"{app!r} is not an ASGI application")
         self.app = app
-        self.pipeline = Pipeline(*(() if pipeline is None else (pipeline,))).with_wire(strict=False)
+        stages = () if pipeline is None else (pipeline,)
+        self.pipeline: Pipeline = Pipeline(*stages).with_wire(strict=False)
 
     @classmethod
     def from_config(cls, app: ASGIApp, source: Source | Config = None) -> ConfiguredMiddleware:

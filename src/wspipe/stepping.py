@@ -38,8 +38,8 @@ class SteppedReceive:
     __slots__ = ("__weakref__", "backlog", "on_backlog", "receive", "step")
 
     def __init__(self, receive: Receive, step: Step) -> None:
-        self.receive = receive
-        self.step = step
+        self.receive: Receive = receive
+        self.step: Step = step
         self.backlog: list[Resume] = []
         self.on_backlog: Callable[[], None] | None = None
 

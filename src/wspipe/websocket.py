@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, overload
 
 import orjson
 from anyio import Lock, get_current_task, sleep
@@ -41,7 +41,7 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
 
     __slots__ = ()
 
-    passes_by = (True, True)
+    passes_by: ClassVar[tuple[bool, bool]] = (True, True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """See whether the subclass has a method of its own where others would pass it by."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wspipe.connection import ASGIConnection
     from wspipe.ending import Ending
     from wspipe.interruption import InterruptibleReceive
+    from wspipe.tally import Traffic
     from wspipe.types import Event, Receive, Send
 
 INTERRUPTIBLE: Final = "wspipe.interruptible_receive"
@@ -91,12 +92,12 @@ class Wire:
     ) -> None:
         self.received: str = WAITING
         self.sent: str = UNANSWERED
-        self.answering = False
-        self.answered = False
-        self.closing = 0
-        self.strict = strict
-        self.connection = connection
-        self.traffic = connection.traffic
+        self.answering: bool = False
+        self.answered: bool = False
+        self.closing: int = 0
+        self.strict: bool = strict
+        self.connection: ASGIConnection = connection
+        self.traffic: Traffic = connection.traffic
         self.ending: Ending = connection.ending
         self.blame: object = "application"
         self.handshake_callbacks: list[Callable[[Event], None]] = []
@@ -105,12 +106,12 @@ class Wire:
         self._settled: Signal | None = None
         self._bare_receive = False
         self._bare_send = False
-        self.send_end = send
+        self.send_end: Send = send
         self.bind_receive(receive)
 
     def bind_receive(self, receive: Receive) -> None:
         """Take the server's receive."""
-        self.receive_end = receive
+        self.receive_end: Receive = receive
         if type(getattr(receive, "__self__", None)).__module__ == "granian._granian":
             self._wrap_receive()
             self.connection.scope[INTERRUPTIBLE] = self.interruptible
@@ -354,14 +355,16 @@ class Wire:
         return judge(sender, event, self.situation, strict=self.strict)
 
     def _update_open(self) -> None:
-        self.open = (
+        self.open: bool = (
             self.received == CONNECTED
             and self.sent == ACCEPTED
             and self.answered
             and self.ending.eviction is None
         )
-        self.direct_receive = self.receive_end if self.open and self._bare_receive else None
-        self.direct_send = self.send_end if self.open and self._bare_send else None
+        self.direct_receive: Receive | None = (
+            self.receive_end if self.open and self._bare_receive else None
+        )
+        self.direct_send: Send | None = self.send_end if self.open and self._bare_send else None
 
     def _note_handshake(self, event: Event) -> None:
         statuses = {ACCEPT: 101, CLOSE: 403, DENIAL_START: event.get("status")}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wspipe import ASGIConnection, Scope
     from wspipe_middlewares.auth_deadline import AuthDeadline
     from wspipe_middlewares.auth_deadline.recheck import Recheck
-    from wspipe_middlewares.timer import Alarm, Task
+    from wspipe_middlewares.timer import Alarm, Task, Timer
 
 SCOPE_KEY: Final = "wspipe.auth_deadline"
 """Where a scope has the deadlines of its connection."""
@@ -86,18 +86,18 @@ class Deadline:
     )
 
     def __init__(self, config: AuthDeadline, within: float, connection: ASGIConnection) -> None:
-        self.config = config
-        self.connection = connection
-        self.timer = shared_timer()
+        self.config: AuthDeadline = config
+        self.connection: ASGIConnection = connection
+        self.timer: Timer = shared_timer()
         self.moment: set[Alarm] | None = None
         now = self.timer.now()
-        self.due = now + within
+        self.due: float = now + within
         # Where nobody need call `authenticated`, it was settled before.
-        self.check = now + config.every if within == inf and config.recheck else inf
+        self.check: float = now + config.every if within == inf and config.recheck else inf
         self.asking: CancelScope | None = None
-        self.reason = "not authenticated in time"
-        self.renewals = 0
-        self.ended = False
+        self.reason: str = "not authenticated in time"
+        self.renewals: int = 0
+        self.ended: bool = False
 
         def extend(lasting: float) -> None:  # a function, so that the scope may be copied deeply
             self.timer.loop.call(partial(self._extend, lasting))

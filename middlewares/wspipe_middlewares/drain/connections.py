@@ -61,9 +61,11 @@ class Connections:
     def __init__(self, config: Drain) -> None:
         self.config = config
         self.entries: dict[_Entry, None] = {}
-        self.draining = False
-        self.until = 0.0
-        self.closed = self.interrupted = self.ended = 0
+        self.draining: bool = False
+        self.until: float = 0.0
+        self.closed: int = 0
+        self.interrupted: int = 0
+        self.ended: int = 0
         self._lock = Lock()
         self._emptied: Signal | None = None
         self._drained: Drained | None = None

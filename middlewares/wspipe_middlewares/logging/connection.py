@@ -58,11 +58,11 @@ class ConnectionLog:
         headers: Collection[str],
         redact: Collection[str],
     ) -> None:
-        self.connection = connection
-        self.logger = logger
-        self.levels = levels
-        self.fields = _request_fields(connection, headers, redact)
-        self.started = monotonic()
+        self.connection: ASGIConnection = connection
+        self.logger: Any = logger
+        self.levels: Mapping[int, str] = levels
+        self.fields: dict[str, Any] = _request_fields(connection, headers, redact)
+        self.started: float = monotonic()
         self.tokens: Mapping[str, Token[Any]] = bind_contextvars(connection_id=connection.id)
         connection.on_handshake(self.opened)
         connection.exit_stack.callback(self.ended)
@@ -151,10 +151,10 @@ class MessageLog:
     def __init__(
         self, connection: ASGIConnection, logger: Any, *, ratio: float, preview: int
     ) -> None:
-        self.connection = connection
-        self.logger = logger
-        self.ratio = ratio
-        self.preview = preview
+        self.connection: ASGIConnection = connection
+        self.logger: Any = logger
+        self.ratio: float = ratio
+        self.preview: int = preview
 
     def logged_receive(self, receive: Receive) -> Receive:
         """Log each message received."""

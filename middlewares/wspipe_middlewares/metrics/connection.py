@@ -33,9 +33,9 @@ class ConnectionMetrics:
     def __init__(
         self, connection: ASGIConnection, recorder: Recorder, close_codes: Collection[int]
     ) -> None:
-        self.connection = connection
-        self.recorder = recorder
-        self.close_codes = close_codes
+        self.connection: ASGIConnection = connection
+        self.recorder: Recorder = recorder
+        self.close_codes: Collection[int] = close_codes
         self.accepted_at: float | None = None
         self.route: str | None = None
         connection.on_handshake(self.answered)

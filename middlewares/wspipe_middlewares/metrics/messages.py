@@ -29,8 +29,8 @@ class MessageMetrics:
     __slots__ = ("connection", "delivered", "recorder", "route")
 
     def __init__(self, connection: ASGIConnection, recorder: Recorder) -> None:
-        self.connection = connection
-        self.recorder = recorder
+        self.connection: ASGIConnection = connection
+        self.recorder: Recorder = recorder
         self.route: str | None = None
         self.delivered: tuple[float, dict[str, str]] | None = None
         connection.on_handshake(self._note_route)

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry.metrics import (
     CallbackOptions,
+    Counter,
     Histogram,
     Meter,
     MeterProvider,
@@ -70,11 +71,11 @@ class Recorder:
         self._decisions: dict[str, Decisions] = {}
         self._claimed: WeakSet[ASGIConnection] = WeakSet()
         meter = get_meter("wspipe", version("wspipe"), provider, names.SCHEMA_URL)
-        self.duration = _histogram(meter, names.DURATION)
-        self.size = _histogram(meter, names.SIZE)
-        self.process_duration = _histogram(meter, names.PROCESS_DURATION)
-        self.send_duration = _histogram(meter, names.SEND_DURATION)
-        self.rejected = meter.create_counter(
+        self.duration: Histogram = _histogram(meter, names.DURATION)
+        self.size: Histogram = _histogram(meter, names.SIZE)
+        self.process_duration: Histogram = _histogram(meter, names.PROCESS_DURATION)
+        self.send_duration: Histogram = _histogram(meter, names.SEND_DURATION)
+        self.rejected: Counter = meter.create_counter(
             names.REJECTED.name, names.REJECTED.unit, names.REJECTED.description
         )
         self._store_errors = meter.create_counter(

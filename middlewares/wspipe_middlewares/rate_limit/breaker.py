@@ -46,7 +46,7 @@ class Breaker:
         closed: Callable[[], None],
         count: Callable[[Exception], None],
     ) -> None:
-        self.is_open = False
+        self.is_open: bool = False
         self._store = store
         self._meanwhile = meanwhile
         self._probe = probe

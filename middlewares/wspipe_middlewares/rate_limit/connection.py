@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
     from wspipe import ASGIConnection, Event, Receive, Send
+    from wspipe_middlewares.decisions import Decisions
     from wspipe_middlewares.rate_limit.limiter import Cost, Limiter
-    from wspipe_middlewares.rate_limit.quota import Quota
+    from wspipe_middlewares.rate_limit.quota import Quota, Source
 
 _LATE: Final = SECOND // 20
 """How late a message may take what was put aside for it, in nanoseconds."""
@@ -63,19 +64,19 @@ class LimitedConnection:
     def __init__(
         self, connection: ASGIConnection, limiter: Limiter, send: Send, by: object
     ) -> None:
-        self.connection = connection
-        self.limiter = limiter
-        self.decisions = limiter.decisions
-        self.send = send
-        self.by = by
-        self.source = limiter.source()
+        self.connection: ASGIConnection = connection
+        self.limiter: Limiter = limiter
+        self.decisions: Decisions = limiter.decisions
+        self.send: Send = send
+        self.by: object = by
+        self.source: Source = limiter.source()
         self.quota: Quota = _UNKNOWN
-        self.bucket = _NEVER_FULL
+        self.bucket: Bucket = _NEVER_FULL
         self.stepped: SteppedReceive | None = None
         self.key: str | None = None
         self.kept: list[tuple[int, Event, int, int | None]] = []
-        self.arrived = 0
-        self.left = False
+        self.arrived: int = 0
+        self.left: bool = False
         if self.source.holds:
             connection.exit_stack.push_async_callback(self.leave)
 

@@ -58,7 +58,7 @@ class RateLimitExceeded(WebSocketException):
     def __init__(self, exceeded: Exceeded) -> None:
         super().__init__(detail=str(exceeded), code=1008)
         self.exceeded = exceeded
-        self.event = exceeded.event
-        self.limit = exceeded.limit
-        self.key = exceeded.key
-        self.retry_after = exceeded.retry_after
+        self.event: Event = exceeded.event
+        self.limit: str = exceeded.limit
+        self.key: str = exceeded.key
+        self.retry_after: float = exceeded.retry_after

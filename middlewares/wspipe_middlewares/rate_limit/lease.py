@@ -57,20 +57,20 @@ class Lease:
     )
 
     def __init__(self, limits: Sequence[Limit], now: Now, patience: int) -> None:
-        self.limits = limits
-        self.largest = min(limit.burst for limit in limits)
-        self.now = now
-        self.patience = patience
+        self.limits: Sequence[Limit] = limits
+        self.largest: int = min(limit.burst for limit in limits)
+        self.now: Now = now
+        self.patience: int = patience
         self.runs: deque[Run] = deque()
-        self.used = 0
-        self.waiting = 0
-        self.open_at = 0
-        self.tight = False
+        self.used: int = 0
+        self.waiting: int = 0
+        self.open_at: int = 0
+        self.tight: bool = False
         self.debts: tuple[int, ...] = ()
-        self.received_at = 0
+        self.received_at: int = 0
         self.refused: tuple[int, int, int] = (NEVER, 0, 0)
-        self.share = min(map(_share, limits))
-        self.appetite = max(1, self.share // 8)
+        self.share: int = min(map(_share, limits))
+        self.appetite: int = max(1, self.share // 8)
 
     def take(self, cost: int) -> int:
         """Take tokens: see `Quota.take`. Nobody overtakes who waits."""

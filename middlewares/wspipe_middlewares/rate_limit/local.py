@@ -43,10 +43,13 @@ class Bucket:
     __slots__ = ("debt", "interval", "now", "patience", "scale", "since", "tolerance")
 
     def __init__(self, now: Now, terms: Terms, patience: int) -> None:
-        self.now = now
-        self.scale, self.interval, self.tolerance = terms
-        self.patience = patience
-        self.since = self.debt = 0
+        self.now: Now = now
+        self.scale: int = terms.scale
+        self.interval: int = terms.interval
+        self.tolerance: int = terms.tolerance
+        self.patience: int = patience
+        self.since: int = 0
+        self.debt: int = 0
 
     def take(self, cost: int) -> int:
         """Take tokens: see `Quota.take`."""
@@ -97,11 +100,11 @@ class CompoundBucket:
     __slots__ = ("forgotten", "full_at", "now", "patience", "terms")
 
     def __init__(self, now: Now, terms: Sequence[Terms], patience: int) -> None:
-        self.now = now
-        self.terms = terms
-        self.patience = patience
-        self.full_at = [0] * len(terms)
-        self.forgotten = False
+        self.now: Now = now
+        self.terms: Sequence[Terms] = terms
+        self.patience: int = patience
+        self.full_at: list[int] = [0] * len(terms)
+        self.forgotten: bool = False
 
     def take(self, cost: int) -> int:
         """Take tokens: see `Quota.take`."""

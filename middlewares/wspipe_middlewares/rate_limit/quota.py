@@ -33,7 +33,7 @@ class Verdict:
     __slots__ = ("wait",)
 
     def __init__(self, wait: int) -> None:
-        self.wait = wait
+        self.wait: int = wait
 
     def take(self, cost: int) -> int:  # noqa: ARG002 - whatever it costs
         """Say the same to all."""

@@ -48,7 +48,7 @@ class RedisStore:
     """
 
     def __init__(self, address: str) -> None:
-        self.address = ServerAddress.parse(address)
+        self.address: ServerAddress = ServerAddress.parse(address)
         self._waiting: list[_Call] = []
         self._sending: asyncio.Task[None] | None = None
 

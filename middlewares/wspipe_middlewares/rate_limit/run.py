@@ -10,7 +10,7 @@ that took, as they would be without leases.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wspipe_middlewares.rate_limit.clock import SECOND
 
@@ -40,7 +40,7 @@ class Run:
         self, grant: Grant, limits: Sequence[Limit], promised: int, sent: int, received: int
     ) -> None:
         # The store's clock read something between the two; each bound takes the safe one.
-        self.windows = [
+        self.windows: list[tuple[int, int, int, int]] = [
             (
                 received + debt + (-limit.burst * limit.period * SECOND // limit.amount),
                 sent + debt - limit.period * SECOND // limit.amount,
@@ -49,11 +49,11 @@ class Run:
             )
             for limit, debt in zip(limits, grant.debts, strict=True)
         ]
-        self.count = grant.count
-        self.mark = grant.mark
-        self.promised = promised
-        self.promised_until = max(received, self.opens(promised)) + HORIZON
-        self.sure_until = 0
+        self.count: int = grant.count
+        self.mark: Any = grant.mark
+        self.promised: int = promised
+        self.promised_until: int = max(received, self.opens(promised)) + HORIZON
+        self.sure_until: int = 0
 
     def opens(self, taken: int) -> int:
         """Tell when the last of so many tokens, from the first, may be used."""

@@ -42,10 +42,10 @@ class SharedLease:
     __slots__ = ("connections", "failures", "fetching", "lease", "turn")
 
     def __init__(self, lease: Lease) -> None:
-        self.lease = lease
-        self.connections = 0
-        self.failures = 0
-        self.turn = asyncio.Lock()
+        self.lease: Lease = lease
+        self.connections: int = 0
+        self.failures: int = 0
+        self.turn: asyncio.Lock = asyncio.Lock()
         self.fetching: asyncio.Task[None] | None = None
 
 
@@ -63,7 +63,7 @@ class SharedQuotas:
     def __init__(self, store: Store, name: str, limiter: Limiter) -> None:
         self.store = store
         self.limiter = limiter
-        self.breaker = Breaker(
+        self.breaker: Breaker = Breaker(
             name,
             MEANWHILE[limiter.on_store_error],
             self._probe_in_time,

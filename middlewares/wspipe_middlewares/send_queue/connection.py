@@ -60,14 +60,14 @@ class QueuedConnection:
     )
 
     def __init__(self, config: SendQueue, connection: ASGIConnection, send: Send) -> None:
-        self.config = config
-        self.connection = connection
-        self.backlog = Backlog(config)
+        self.config: SendQueue = config
+        self.connection: ASGIConnection = connection
+        self.backlog: Backlog = Backlog(config)
         self.taken: Message | None = None
         self.failure: Exception | None = None
-        self.over = False
-        self.overflown = False
-        self.progressed = False
+        self.over: bool = False
+        self.overflown: bool = False
+        self.progressed: bool = False
         self.timer: Timer | None = None
         self.moment: set[Alarm] | None = None
         self._send = send

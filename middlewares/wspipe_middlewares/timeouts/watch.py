@@ -13,7 +13,7 @@ from wspipe_middlewares.timer import shared_timer
 if TYPE_CHECKING:
     from wspipe import ASGIConnection, Event, Receive, Send
     from wspipe_middlewares.timeouts import Timeouts
-    from wspipe_middlewares.timer import Alarm, Task
+    from wspipe_middlewares.timer import Alarm, Task, Timer
 
 REASONS: Final = {
     "accept": "no accept in time",
@@ -60,6 +60,7 @@ class Watch:
     """
 
     __slots__ = (
+        "_scope",
         "began",
         "config",
         "connection",
@@ -70,7 +71,6 @@ class Watch:
         "overdue",
         "received",
         "received_at",
-        "scope",
         "sends",
         "sent",
         "sent_at",
@@ -78,18 +78,20 @@ class Watch:
     )
 
     def __init__(self, config: Timeouts, limits: Limits, connection: ASGIConnection) -> None:
-        self.config = config
-        self.limits = limits
-        self.connection = connection
-        self.scope = connection.application_scope if config.cancel else None
-        self.timer = shared_timer()
+        self.config: Timeouts = config
+        self.limits: Limits = limits
+        self.connection: ASGIConnection = connection
+        self._scope = connection.application_scope if config.cancel else None
+        self.timer: Timer = shared_timer()
         self.moment: set[Alarm] | None = None
-        self.began = self.timer.now()
-        self.received = self.sent = -1
-        self.received_at = self.sent_at = inf
-        self.given = inf
+        self.began: float = self.timer.now()
+        self.received: int = -1
+        self.sent: int = -1
+        self.received_at: float = inf
+        self.sent_at: float = inf
+        self.given: float = inf
         self.sends: list[float] | None = None
-        self.overdue = ""
+        self.overdue: str = ""
         connection.allow_interruption()
         self.ring(self.began)
         connection.exit_stack.callback(self.timer.cancel, self)
@@ -128,7 +130,7 @@ class Watch:
 
     def ring(self, now: float) -> Task | None:
         """Look whether anything is overdue: see `Alarm`."""
-        self.next = inf
+        self.next: float = inf
         due, limit = self._due(now)
         if due <= now:
             self.overdue = limit
@@ -151,7 +153,7 @@ class Watch:
                 due, limit = min((due, limit), (self.began + limits.accept, "accept"))
             elif limits.look < inf:
                 due, limit = min((due, limit), self._idle_due(now))
-        elif self.scope is not None:
+        elif self._scope is not None:
             due, limit = self.began + limits.lifetime, "lifetime"
         # Nobody else ends an application that hangs when its client has left.
         if self.given < inf:
@@ -174,11 +176,11 @@ class Watch:
 
     async def _close(self) -> None:
         config, limit = self.config, self.overdue
-        hangs = limit in {"handling", "send"} and self.scope is not None
+        hangs = limit in {"handling", "send"} and self._scope is not None
         linger = 0 if hangs else LINGER
         code = config.code_of(limit)
         await close(self.connection, code, REASONS[limit], config, linger=linger)
-        if self.scope is not None:
+        if self._scope is not None:
             if not hangs:
                 await sleep(GRACE)
-            self.scope.cancel()
+            self._scope.cancel()

@@ -28,6 +28,8 @@ from wspipe_middlewares.tracing.safely import end_span, extract_parent, start_sp
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from opentelemetry.context import Context
+    from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
 
     from wspipe import ASGIConnection, Event, Scope
@@ -68,7 +70,8 @@ class ConnectionTrace:
         messages: bool,
         redact: Collection[str],
     ) -> None:
-        self.before = parent = get_current()
+        parent = get_current()
+        self.before: Context = parent
         outer = get_current_span(parent)
         kind = SpanKind.SERVER
         if not outer.get_span_context().is_valid:
@@ -79,14 +82,14 @@ class ConnectionTrace:
         span = start_span(tracer, attributes[names.METHOD], parent, kind, attributes)
         # Let go at its end, because an idle connection should weigh little.
         self.span = span if span.is_recording() else None
-        self.context = span.get_span_context()
-        self.connection = connection
-        self.whole = whole
-        self.stays_current = whole or (messages and not self.sampled)
+        self.context: SpanContext = span.get_span_context()
+        self.connection: ASGIConnection = connection
+        self.whole: bool = whole
+        self.stays_current: bool = whole or (messages and not self.sampled)
         self.ended_at: int | None = None
         if self.span is not None:
             connection.scope[names.SPAN_CONTEXT_KEY] = self.context
-        self.current = CurrentSpan(span if self.context.is_valid else outer, outer)
+        self.current: CurrentSpan = CurrentSpan(span if self.context.is_valid else outer, outer)
         attach(set_value(_OWNER, self, set_span_in_context(self.current, parent)))
         connection.on_handshake(self.answered)
         connection.exit_stack.callback(self.ended)

@@ -31,7 +31,7 @@ class CurrentSpan(Span):
     def __init__(self, span: Span, before: Span, home: Home | None = None) -> None:
         self._span = span
         self._home = home
-        self.over = False
+        self.over: bool = False
         while isinstance(before, CurrentSpan) and before.over:
             before = before._before  # noqa: SLF001 - of the same class
         self._before: Span = before

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import AttributeValue
 
-    from wspipe import Event, Receive, Send
+    from wspipe import ASGIConnection, Event, Receive, Send
     from wspipe_middlewares.tracing.carrier import Carrier
     from wspipe_middlewares.tracing.connection import ConnectionTrace
 
@@ -75,19 +75,19 @@ class MessageTrace:
     def __init__(
         self, trace: ConnectionTrace, tracer: Tracer, ratio: float, carrier: Carrier | None
     ) -> None:
-        self.connection = trace.connection
-        self.context = trace.context
-        self.link = (Link(trace.context),)
+        self.connection: ASGIConnection = trace.connection
+        self.context: SpanContext = trace.context
+        self.link: tuple[Link] = (Link(trace.context),)
         # Stands for a message that is not traced, so that a sampler that goes by the parent drops
         # the spans under it.
-        self.unsampled = NonRecordingSpan(
+        self.unsampled: NonRecordingSpan = NonRecordingSpan(
             SpanContext(trace.context.trace_id, trace.context.span_id, is_remote=False)
         )
-        self.tracer = tracer
-        self.ratio = ratio
-        self.carrier = carrier
-        self.carrier_failed = False
-        self.home = Home()
+        self.tracer: Tracer = tracer
+        self.ratio: float = ratio
+        self.carrier: Carrier | None = carrier
+        self.carrier_failed: bool = False
+        self.home: Home = Home()
         self.route: str | None = None
         self.span: Span | None = None
         self.current: CurrentSpan | None = None

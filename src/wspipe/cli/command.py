@@ -26,9 +26,15 @@ from wspipe_middlewares.logging import configure  # noqa: TID251 - the command l
 if TYPE_CHECKING:
     from wspipe import ASGIApp
 
-app = typer.Typer(pretty_exceptions_enable=False, help="Middleware for ASGI WebSockets.")
-for subcommand in (check, show, explain, schema, middlewares, run):
-    app.command()(subcommand)
+app: typer.Typer = typer.Typer(
+    pretty_exceptions_enable=False, help="Middleware for ASGI WebSockets."
+)
+app.command()(check)
+app.command()(show)
+app.command()(explain)
+app.command()(schema)
+app.command()(middlewares)
+app.command()(run)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it by position

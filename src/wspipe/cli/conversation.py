@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,13 @@ class Session:
     """
 
     def __init__(self, scope: Scope, count: int) -> None:
-        self.scope = dict(scope)
+        self.scope: dict[str, Any] = dict(scope)
         self.count = count
-        self.answers = 0
+        self.answers: int = 0
         self.ending: Event | None = None
-        self.echo = self.elapsed = 0
-        self.script = self._events()
+        self.echo: int = 0
+        self.elapsed: int = 0
+        self.script: Iterator[Event] = self._events()
 
     def _events(self) -> Iterator[Event]:
         yield {"type": "websocket.connect"}

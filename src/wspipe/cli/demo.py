@@ -12,6 +12,7 @@ from wspipe import (
     Composable,
     ConnectionRejected,
     Event,
+    Pipeline,
     ProtocolError,
     Receive,
     Scope,
@@ -56,10 +57,10 @@ def smile(event: Event, _: ASGIConnection) -> Event:
     return event if text is None else {**event, "text": text.replace(":)", "🙂")}
 
 
-room = Room()
-watch = Watch()
-limit = RateLimit("300/second", burst=200, key="connection")
-pipeline = (
+room: Room = Room()
+watch: Watch = Watch()
+limit: RateLimit = RateLimit("300/second", burst=200, key="connection")
+pipeline: Pipeline = (
     Logging()
     | Tracing(span="connection")
     | Metrics(message_size=True, process_duration=True, send_duration=True)

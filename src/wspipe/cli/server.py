@@ -130,8 +130,8 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop on a signal, at once on a second one; uvicorn's own method would raise it again."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
+        self.force_exit: bool = self.should_exit
+        self.should_exit: bool = True
 
 
 def _is_right(record: logging.LogRecord) -> bool:

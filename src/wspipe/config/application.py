@@ -36,11 +36,11 @@ class Generation:
     def __init__(self, config: Config, last: Middleware | None) -> None:
         self.config = config
         self.connections = 0
-        self.pipelines = {
+        self.pipelines: dict[str, Pipeline] = {
             name: _with_last(each.pipeline, last).with_wire(strict=False)
             for name, each in config.pipelines.items()
         }
-        self.none = _with_last(Pipeline(), last).with_wire(strict=False)
+        self.none: Pipeline = _with_last(Pipeline(), last).with_wire(strict=False)
 
     @property
     def stages(self) -> dict[int, Middleware]:

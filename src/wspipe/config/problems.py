@@ -87,7 +87,7 @@ class ConfigurationError(ImproperlyConfiguredException):
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__(detail="\n".join(map(str, self.problems)))
 
 

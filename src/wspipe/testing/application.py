@@ -109,7 +109,7 @@ class ScriptedApplication:
         self.together = together
         self.cancellation = cancellation
         self.operations: list[Operation] = []
-        self.answer = UNANSWERED
+        self.answer: str = UNANSWERED
 
     @property
     def is_sending(self) -> bool:

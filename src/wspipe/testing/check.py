@@ -47,9 +47,9 @@ class MiddlewareFault(WSPipeException, AssertionError):
             detail=f"{middleware} breaks the rule {finding.rule!r}: {RULES[finding.rule]}.\n\n"
             f"{conversation!r}\n\n{finding.detail}"
         )
-        self.rule = finding.rule
+        self.rule: str = finding.rule
         self.conversation = conversation
-        self.problem = finding.detail
+        self.problem: str = finding.detail
 
 
 def check_middleware(  # noqa: PLR0913 - one is needed, the others are options

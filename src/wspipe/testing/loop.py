@@ -43,7 +43,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.jobs = 0
+        self.jobs: int = 0
         self.limiter: CapacityLimiter | None = None
         super().__init__(_Selector(self))
 

@@ -63,15 +63,16 @@ class Scene:
         self.client = client
         self.together = together
         self.cancellation = cancellation
-        self.server = ScriptedServer(conversation, self._cancel, uneven=together)
-        self.application = ScriptedApplication(
+        self.server: ScriptedServer = ScriptedServer(conversation, self._cancel, uneven=together)
+        self.application: ScriptedApplication = ScriptedApplication(
             conversation, self.server, together=together, cancellation=cancellation
         )
         self.violations: list[str] = []
         self.losses = 0
         self.raised: Raised | None = None
-        self.received, self.sent = WAITING, UNANSWERED
-        self.evicted = False
+        self.received: str = WAITING
+        self.sent: str = UNANSWERED
+        self.evicted: bool = False
         self.hung: str | None = None
         self.connection: Callable[[], ASGIConnection | None] = lambda: None
         self._connection: ASGIConnection | None = None
@@ -150,5 +151,7 @@ class Scene:
         connection = cast("ASGIConnection", self._connection)
         self._connection = None
         wire = connection.wire
-        self.received, self.sent, self.evicted = wire.received, wire.sent, wire.evicted
+        self.received = wire.received
+        self.sent = wire.sent
+        self.evicted = wire.evicted
         self.connection = weakref.ref(connection)

@@ -45,7 +45,7 @@ class ScriptedServer:
         self, conversation: Conversation, cancel: Callable[[], None], *, uneven: bool = False
     ) -> None:
         self.conversation = conversation
-        self.position = 0
+        self.position: int = 0
         self.taken: list[Event] = []
         self.handed: list[Event] = []
         self.ended = False
