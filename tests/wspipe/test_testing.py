@@ -96,6 +96,12 @@ def test_the_scope_says_what_was_asked_for() -> None:
     assert list(websocket_scope()["extensions"]) == ["websocket.http.response"]
 
 
+def test_the_scope_may_have_more_or_something_else() -> None:
+    scope = websocket_scope("/a", scope={"client": ("10.0.0.7", 4000), "user": "ann"})
+    assert (scope["client"], scope["user"]) == (("10.0.0.7", 4000), "ann")
+    assert scope["path"] == "/a"
+
+
 async def test_what_is_asked_for_arrives_at_the_application() -> None:
     @websocket_app
     async def app(socket: WebSocket) -> None:

@@ -26,7 +26,7 @@ from wspipe.serialization import default_serializer
 from wspipe.state_machine import ACCEPT, CLOSE, DENIAL_EXTENSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -147,6 +147,7 @@ def websocket_scope(
     headers: HeadersInput | None = None,
     subprotocols: Sequence[str] = (),
     extensions: Sequence[str] = (DENIAL_EXTENSION,),
+    scope: Mapping[str, Any] | None = None,
 ) -> Scope:
     """Make the scope of a WebSocket connection.
 
@@ -155,6 +156,8 @@ def websocket_scope(
         headers: The request headers; `host` is added.
         subprotocols: What the client offers.
         extensions: The names of the ASGI extensions that the server offers.
+        scope: What the scope has besides or instead, such as another `client`, or the `user` that
+            an ASGI middleware for authentication would have found.
     """
     path, _, query = url.partition("?")
     return {
@@ -171,6 +174,7 @@ def websocket_scope(
         "server": ("127.0.0.1", 80),
         "subprotocols": list(subprotocols),
         "extensions": {name: {} for name in extensions},
+        **(scope or {}),
     }
 
 
