@@ -60,6 +60,7 @@ nitpick_ignore = {
     ("py:class", "datetime.datetime"),
     ("py:class", "hypothesis.strategies.SearchStrategy"),
     ("py:class", "T"),  # what a function under a FakeClock returns
+    ("py:class", "Finding"),  # what the kit found
     ("py:class", "Sender"),  # of a step of a conversation
     ("py:class", "Action"),
     ("py:class", "FilteringBoundLogger"),  # structlog

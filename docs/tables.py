@@ -56,14 +56,13 @@ def keys(of: Mapping[str, str]) -> str:
 
 def close_codes() -> str:
     """Tell the close codes."""
-    closed_by = {"unknown": "either side", "client": "the client", "server": "the server"}
     return table(
-        "code | name | sent by | may be sent | an ordinary end | source",
+        "code | name | `closed_by` | may be sent | an ordinary end | source",
         (
             (
                 str(code),
                 each.name,
-                closed_by[each.closed_by],
+                each.closed_by,
                 "yes" if each.is_sendable else "never",
                 "yes" if each.is_ordinary else "",
                 each.source,
@@ -75,9 +74,13 @@ def close_codes() -> str:
 
 def log_fields() -> str:
     """Tell the fields of log lines."""
+    every = max((each.lines for each in LOG_FIELDS.values()), key=len)
     return table(
         "field | of | what it tells",
-        ((f"`{name}`", ", ".join(each.lines), each.meaning) for name, each in LOG_FIELDS.items()),
+        (
+            (f"`{name}`", "all" if each.lines == every else ", ".join(each.lines), each.meaning)
+            for name, each in LOG_FIELDS.items()
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
-from wspipe.closing import reject
+from wspipe.closing import plan_end, reject
 from wspipe.connection import ASGIConnection, empty_receive, empty_send
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.judgement import kind_of
@@ -167,7 +167,9 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        """Run the connection's end."""
+        """Run the connection's end; where nobody has closed yet, it is this side that ends it."""
+        by = "application" if error is None or isinstance(error, Exception) else "server"
+        plan_end(self._live_wire, None, by)
         return await self.finish(error)
 
     async def _receive_to_end(self) -> Event:

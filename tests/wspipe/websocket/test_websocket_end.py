@@ -148,7 +148,7 @@ async def test_it_ends_with_the_block_and_only_once(serve: Any, kind: Any) -> No
     async with socket as entered:
         assert entered is socket
         await socket.receive_text()
-    assert ends(socket) == [(None, None, None)]
+    assert ends(socket) == [(None, "application", None)]
 
     socket, _ = serve(kind, CONNECT)
     async with socket:
@@ -169,7 +169,7 @@ async def test_the_block_keeps_its_error_and_lets_it_through(serve: Any, kind: A
 
     with pytest.raises(LookupError):
         await fail()
-    assert ends(socket) == [(None, None, error)]
+    assert ends(socket) == [(None, "application", error)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
