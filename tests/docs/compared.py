@@ -32,8 +32,11 @@ def is_shown(printed: str, shown: str, *, measured: bool = False) -> bool:
         "\n".join(" ".join(line.split()) if measured else line.rstrip() for line in each)
         for each in (settled(printed).rstrip().splitlines(), settled(shown).rstrip().splitlines())
     )
-    pattern = re.escape(here).replace(re.escape("..."), ".*")
-    return re.fullmatch(pattern, there, re.DOTALL) is not None
+    return re.fullmatch(_pattern(here), there, re.DOTALL) is not None
+
+
+def _pattern(shown: str) -> str:
+    return re.escape(shown).replace(re.escape("..."), ".*")
 
 
 def entries(shown: str) -> list[str]:
@@ -43,7 +46,8 @@ def entries(shown: str) -> list[str]:
 
 def is_in(entry: str, line: str) -> bool:
     """Tell whether the line is the entry: if that has a time the whole, else these words of it."""
-    words = settled(entry).split()
-    if words[0] == "<time>":
-        return words == settled(line).split()
-    return re.search(r".*?".join(map(re.escape, words)), settled(line)) is not None
+    words = [_pattern(word) for word in settled(entry).split()]
+    printed = " ".join(settled(line).split())
+    if settled(entry).startswith("<time>"):
+        return re.fullmatch(" ".join(words), printed) is not None
+    return re.search(".*?".join(words), printed) is not None

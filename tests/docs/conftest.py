@@ -19,6 +19,21 @@ ROOT = Path(__file__).parents[2]
 WHEEL = os.environ.get("WSPIPE_WHEEL", "")
 """A wheel, to follow the pages in a fresh environment for each, with what they install alone."""
 INSTALL = ROOT / "docs" / "install.md"
+OPENTELEMETRY = ROOT / "docs" / "how-to" / "opentelemetry.md"
+"""The page that needs a collector: see `test_collector.py`."""
+PIP = """#!/bin/sh
+pip() {{ {python} -m pip "$@"; }}
+offline="--no-index --no-build-isolation -q"
+case "$*" in
+"install -e . "*)
+    pip install $offline --no-deps --upgrade --target {site} . || exit
+    for package in src/*; do
+        rm -r "{site}/${{package#src/}}" && ln -s "$PWD/$package" {site}
+    done;;
+"install "*) shift; pip install --dry-run $offline "$@";;
+*) pip "$@";;
+esac
+"""
 LEFT_OUT = ("PYTEST_", "COV_", "VIRTUAL_ENV", "PYTHONPATH", "STORE_URL", "REDIS_URL", "OTEL_")
 
 
@@ -30,6 +45,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {
         **kept,
         "PATH": os.pathsep.join((*map(str, look), os.environ["PATH"])),
+        "PYTHONPATH": "" if WHEEL else str(tmp_path / "look" / "site"),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -40,11 +56,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def _only_look(folder: Path) -> Path:
-    """Make a `pip` that looks whether what it should install is there: no network is needed."""
+    """Make a `pip` that looks whether what it should install is there: no network is needed.
+
+    A checkout, `-e .`, it installs, where this reader alone finds it.
+    """
     folder.mkdir()
     pip = folder / "pip"
-    dry = 'install) shift; set -- install --dry-run --no-index --no-build-isolation -q "$@"'
-    pip.write_text(f'#!/bin/sh\ncase $1 in {dry};; esac\nexec {sys.executable} -m pip "$@"\n')
+    pip.write_text(PIP.format(python=sys.executable, site=folder / "site"))
     pip.chmod(0o755)
     return folder
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FENCE = re.compile(
-    r"^(?:<!-- (?P<remark>(?:save as|not run:) [^\n]+) -->\n)?"
+    r"^(?:<!-- (?P<remark>(?:save as|not run:|needs:) [^\n]+) -->\n)?"
     r"(?P<fence>```+)(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
@@ -24,7 +24,7 @@ class Block(NamedTuple):
     options: dict[str, str]
     body: str
     remark: str
-    """What a comment on the line above says: `save as NAME`, or `not run: WHY`."""
+    """What a comment on the line above says: `save as NAME`, `not run: WHY` or `needs: COMMAND`."""
 
     @property
     def directive(self) -> str:

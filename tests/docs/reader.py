@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import socket
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,6 @@ _SERVER = re.compile(r"(uvicorn|hypercorn|granian|daphne|wspipe (run|demo)) (?!-
 _CLIENT = "python -m websockets "
 _PORT = re.compile(r"((?:127\.0\.0\.1|localhost):|--port )(8\d{3})\b")
 _PORT_OPTION = re.compile(r"--port |-p |--bind ")
-PICTURES = ("none", "diff", "")
-"""Languages of blocks that nobody runs: drawings."""
 
 
 class Reader:
@@ -40,12 +40,15 @@ class Reader:
         self._clients: list[Client] = []
         self._prompt: Prompt | None = None
         self._printed = ""
+        self.logs: list[list[str]] = []
+        """What each server has printed, a line after the other."""
 
     def follow(self, page: Path) -> None:
         """Follow the page from its beginning to its end."""
         self.page = page
         for block in blocks_of(page):
             try:
+                self._look_for_what_it_needs(block)
                 self._take(block)
             except pytest.fail.Exception as failure:
                 pytest.fail(f"{page.name}:{block.line}: {failure.msg}")
@@ -62,7 +65,7 @@ class Reader:
         if block.language != "text":
             self._nothing_unread()
         match block.directive or block.language:
-            case _ if block.remark.startswith("not run: ") or block.language in PICTURES:
+            case _ if block.remark.startswith("not run: ") or block.language == "none":
                 pass
             case "{literalinclude}":
                 if block.saved_as:
@@ -82,6 +85,13 @@ class Reader:
             case unknown:
                 pytest.fail(f"nobody knows what to do with a block of {unknown}")
 
+    def _look_for_what_it_needs(self, block: Block) -> None:
+        """Go no further without a program, but in CI it has to be there."""
+        _, needs, program = block.remark.partition("needs: ")
+        if needs and not shutil.which(program, path=self.shell.env["PATH"]):
+            without = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            without(f"no {program} is installed")
+
     def _save(self, name: str, text: str) -> None:
         """Save a file as an editor does."""
         file = self.shell.cwd / name
@@ -93,7 +103,7 @@ class Reader:
     def _type(self, block: Block) -> None:
         """Type the commands of a block one after the other."""
         if block.body == "^C\n":
-            self._servers[-1].interrupt()
+            self._last_server().interrupt()
             return
         first, *rest = re.split(r"^\$ ", block.body, flags=re.MULTILINE)
         if first:
@@ -118,7 +128,7 @@ class Reader:
     def _serve(self, command: str) -> None:
         port = self._own(found[1] if (found := _own_port(command)) else "8000")
         if not _PORT_OPTION.search(command):
-            program = command.split()[0]
+            program = command.split(maxsplit=1)[0]
             options = {"hypercorn": f"--bind 127.0.0.1:{port}", "daphne": f"-p {port}"}
             command += f" {options.get(program, f'--port {port}')}"
         for server in self._servers[:]:
@@ -126,7 +136,14 @@ class Reader:
                 server.end()
                 self._servers.remove(server)
                 self._end_clients()
-        self._servers.append(Server(command, int(port), self.shell.cwd, self.shell.env))
+        server = Server(command, int(port), self.shell.cwd, self.shell.env)
+        self._servers.append(server)
+        self.logs.append(server.lines)
+
+    def _last_server(self) -> Server:
+        if not self._servers:
+            pytest.fail("there is no server")
+        return self._servers[-1]
 
     def _end_clients(self) -> None:
         while self._clients:
@@ -135,7 +152,7 @@ class Reader:
     def _read(self, block: Block) -> None:
         """Compare what was printed, talk to a server, or look into its log."""
         if block.shows("log"):
-            self._servers[-1].shows(self._ported(block.body))
+            self._last_server().shows(self._ported(block.body))
         elif clients := [client for client in self._clients if not client.is_over]:
             clients[-1].hold(self._ported(block.body))
         elif not is_shown(self._as_on_page(self._printed), block.body):

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.compared import entries, is_in
-from tests.examples.client_session import Session
+from tests.docs.compared import entries, is_in, is_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PATIENCE = 60
 """Seconds after which whatever a reader waits for is killed."""
+_CONTROL = re.compile(r"\x1b(\[[0-9;]*[A-Za-z]|[78])|.*\r")
+_PROMPTS = re.compile(r"^(> ?)*")
 
 
 class Process:
@@ -40,6 +41,12 @@ class Process:
             encoding="utf-8",
             start_new_session=True,
         )
+        self._alarm = threading.Timer(PATIENCE, self._kill)
+        self._alarm.start()
+
+    def be_patient(self) -> None:
+        """Begin anew to wait."""
+        self._alarm.cancel()
         self._alarm = threading.Timer(PATIENCE, self._kill)
         self._alarm.start()
 
@@ -97,6 +104,7 @@ class Server(Process):
 
     def shows(self, block: str) -> None:
         """Wait for what a page says is in the log, in this order."""
+        self.be_patient()
         for entry in entries(block):
             self.wait_until(lambda line, entry=entry: is_in(entry, line), entry)
 
@@ -117,14 +125,38 @@ class Client(Process):
 
     def __init__(self, command: str, cwd: Path, env: Mapping[str, str]) -> None:
         super().__init__("/bin/bash", "-c", f"exec {command}", cwd=cwd, env=env)
-        self._session = Session(self.process)
         self.is_over = False
 
     def hold(self, block: str) -> None:
-        """Say what the block says, and read what it shows."""
-        self._session.hold(block)
-        last = block.rstrip().splitlines()[-1]
-        self.is_over = last.startswith(("Connection closed", "Failed to connect"))
+        """Say what the block says, and read what it shows, line by line."""
+        assert self.process.stdin is not None
+        self.be_patient()
+        for line in block.splitlines():
+            if line.startswith("> "):
+                self.process.stdin.write(f"{line.removeprefix('> ')}\n")
+                self.process.stdin.flush()
+            else:
+                self._expect(line)
+
+    def _expect(self, shown: str) -> None:
+        assert self.process.stdin is not None
+        if shown == "Connection closed: 1000 (OK).":
+            self.process.stdin.close()  # as Ctrl-D does
+        line = self._next_line()
+        if line.startswith("Connected to ") and not shown.startswith("Connected to "):
+            line = self._next_line()
+        self.is_over = line.startswith(("Connection closed", "Failed to connect"))
+        cut = self.is_over and line.startswith(shown)  # reasons may be long
+        if not cut and not is_shown(line, shown):
+            pytest.fail(f"the client printed {line!r} where the page has {shown!r}")
+
+    def _next_line(self) -> str:
+        """Take the next line that is more than a prompt."""
+        assert self.process.stdout is not None
+        for printed in self.process.stdout:
+            if line := _PROMPTS.sub("", _CONTROL.sub("", printed.rstrip("\n"))):
+                return line
+        pytest.fail("the client printed no more, or nothing in time")
 
 
 class Prompt(Process):
@@ -146,6 +178,7 @@ for _line in _sys.stdin:
         """Give what the code prints."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        self.be_patient()
         self.process.stdin.write(f"{json.dumps(code)}\n")
         self.process.stdin.flush()
         printed = ""
@@ -159,7 +192,9 @@ for _line in _sys.stdin:
 class Shell:
     """The terminal in which a reader types commands; remembers folder and variables."""
 
-    _REMEMBER = "import json, os, sys; json.dump([os.getcwd(), dict(os.environ)], open(sys.argv[1], 'w'))"
+    _REMEMBER = (
+        "import json, os, sys; json.dump([os.getcwd(), dict(os.environ)], open(sys.argv[1], 'w'))"
+    )
 
     def __init__(self, cwd: Path, env: Mapping[str, str], memory: Path) -> None:
         self.cwd = cwd

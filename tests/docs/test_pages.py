@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.conftest import INSTALL, WHEEL
+from tests.docs.conftest import INSTALL, OPENTELEMETRY, WHEEL
 from tests.docs.markdown import blocks_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     page
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-    if page != INSTALL and blocks_of(page)
+    if page not in {INSTALL, OPENTELEMETRY} and blocks_of(page)
 ]
 
 

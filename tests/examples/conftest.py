@@ -1,4 +1,4 @@
-"""The programs in `examples/`, loaded or served, and the pages in `docs/`, taken apart."""
+"""The programs in `examples/`, loaded or served."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,48 +20,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-DOCS = ROOT / "docs"
 PATIENCE = 60
 """Seconds after which a process that a test waits for is killed, and its output ends."""
-
-_FENCE = re.compile(r"^(```+)([^\n`]*)\n(.*?)^\1[ ]*$", re.MULTILINE | re.DOTALL)
-_OPTION = re.compile(r"^:([a-z-]+): *(.*)\n", re.MULTILINE)
-
-
-class Block(NamedTuple):
-    """A fenced block of a page: `{code-block} text` has the language `text`."""
-
-    language: str
-    options: dict[str, str]
-    body: str
-
-
-def _blocks(page: Path) -> list[Block]:
-    found = []
-    for _, info, body in _FENCE.findall(page.read_text(encoding="utf-8")):
-        options = dict(_OPTION.findall(body)) if info.startswith("{") else {}
-        if options:
-            body = _OPTION.sub("", body).removeprefix("\n")  # noqa: PLW2901 - the options are no text
-        found.append(Block(info.removeprefix("{code-block} ").strip(), options, body))
-    return found
-
-
-@pytest.fixture
-def blocks() -> Callable[[Path], list[Block]]:
-    """Take the fenced blocks out of a Markdown page."""
-    return _blocks
-
-
-@pytest.fixture
-def shown() -> Callable[[str], str]:
-    """Find the text of the block with a name, in any page."""
-
-    def find(name: str) -> str:
-        pages = DOCS.rglob("*.md")
-        (text,) = [b.body for p in pages for b in _blocks(p) if b.options.get("name") == name]
-        return text
-
-    return find
 
 
 @pytest.fixture

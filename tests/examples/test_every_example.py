@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docs.markdown import blocks_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,6 +61,10 @@ def test_the_command_in_the_docstring_runs_the_program(
                 report = process.communicate()[0]
             assert process.returncode == 0, report
             assert re.search(r"^[1-9]\d* passed", report, re.MULTILINE)
+        case ["python", name, *arguments] if name == program.name:
+            with run(program.stem, *arguments, cwd=program.parent) as process:
+                report = process.communicate()[0]
+            assert process.returncode == 0, report
         case ["wspipe", *arguments]:
             with run("wspipe", *arguments, cwd=program.parent) as process:
                 report = process.communicate()[0]
@@ -68,13 +74,11 @@ def test_the_command_in_the_docstring_runs_the_program(
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
-def test_the_program_and_its_command_are_in_the_documentation(
-    program: Path, blocks: Callable[..., Any]
-) -> None:
+def test_the_program_and_its_command_are_in_the_documentation(program: Path) -> None:
     included = set()
     commands = set()
     for page in PAGES:
-        for block in blocks(page):
+        for block in blocks_of(page):
             if block.language.startswith("{literalinclude}"):
                 included.add((page.parent / block.language.split()[1]).resolve())
             if block.language == "console":

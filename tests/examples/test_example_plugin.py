@@ -15,6 +15,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tests.docs.markdown import blocks_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,16 +24,6 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples" / "plugin"
 PAGE = ROOT / "docs" / "how-to" / "plugins.md"
 PATIENCE = 120
-COMMANDS = [
-    "pip install -e . --group test",
-    "wspipe middlewares Networks",
-    "wspipe check",
-    "wspipe run around_starlette:starlette --app-dir ..",
-    "python -m pytest",
-    "pip install build twine",
-    "python -m build",
-    "twine upload dist/*",
-]
 
 
 @pytest.fixture(scope="module")
@@ -57,20 +49,19 @@ def command(
     monkeypatch.setenv("PYTHONPATH", str(site))
 
     def finish(line: str, *options: str) -> tuple[int, str]:
-        _, *arguments = line.removeprefix("python -m ").split()
-        module = "pytest" if "pytest" in line else "wspipe"
-        with run(module, *arguments, *options, cwd=PLUGIN) as process:
+        _, *arguments = line.split()
+        with run("wspipe", *arguments, *options, cwd=PLUGIN) as process:
             output: str = process.communicate()[0]
         return process.returncode, output
 
     return finish
 
 
-def test_every_file_of_the_package_is_in_the_documentation(blocks: Callable[..., Any]) -> None:
+def test_every_file_of_the_package_is_in_the_documentation() -> None:
     included = {
         (PAGE.parent / block.language.split()[1]).resolve()
-        for block in blocks(PAGE)
-        if block.language.startswith("{literalinclude}")
+        for block in blocks_of(PAGE)
+        if block.directive == "{literalinclude}"
     }
     files = {
         path
@@ -78,16 +69,6 @@ def test_every_file_of_the_package_is_in_the_documentation(blocks: Callable[...,
         if path.is_file() and path.suffix not in {".pyc", ".typed"}
     }
     assert included == files
-
-
-def test_the_commands_of_the_page_are_those_that_run_here(blocks: Callable[..., Any]) -> None:
-    shown = [
-        line.removeprefix("$ ")
-        for block in blocks(PAGE)
-        if block.language == "console"
-        for line in block.body.splitlines()
-    ]
-    assert shown == COMMANDS
 
 
 def test_it_is_built_with_its_types_and_its_entry_point(site: Path) -> None:
@@ -113,22 +94,6 @@ def test_it_is_not_in_the_environment_that_runs_the_tests(run: Callable[..., Any
         output = process.communicate()[0]
     assert process.returncode == 2
     assert 'there is no middleware "Networks"' in output
-
-
-def test_the_file_that_uses_it_is_fine(command: Callable[..., tuple[int, str]]) -> None:
-    assert command("wspipe check") == (
-        0,
-        "wspipe.toml is fine: 1 pipeline, 0 routes, by default main\n",
-    )
-
-
-def test_the_list_is_as_the_page_shows_it(
-    command: Callable[..., tuple[int, str]], shown: Callable[[str], str]
-) -> None:
-    code, output = command("wspipe middlewares Networks")
-    assert code == 0
-    lines = [line.rstrip() for line in output.strip("\n").splitlines()]
-    assert lines == shown("plugin-listing").splitlines()
 
 
 def test_the_list_has_its_options(command: Callable[..., tuple[int, str]]) -> None:
@@ -187,14 +152,8 @@ def test_check_points_at_the_option_that_is_wrong(
     assert f"{file}:{place}: error: pipelines.main.{message}" in output
 
 
-def test_its_own_tests_pass(command: Callable[..., tuple[int, str]]) -> None:
-    code, report = command("python -m pytest", "-p", "no:cacheprovider", "-p", "no:asyncio")
-    assert code == 0, report
-    assert re.search(r"\b[1-9]\d* passed", report)
-
-
-def test_the_readme_says_what_is_so(site: Path, blocks: Callable[..., Any], tmp_path: Path) -> None:
-    code = {block.language: block.body for block in blocks(PLUGIN / "README.md")}
+def test_the_readme_says_what_is_so(site: Path, tmp_path: Path) -> None:
+    code = {block.language: block.body for block in blocks_of(PLUGIN / "README.md")}
     (tmp_path / "wspipe.toml").write_text(code["toml"], encoding="utf-8")
     compare = "from wspipe import Pipeline\nprint(Pipeline.from_config() == Pipeline(made))"
     made = code["python"].replace("\nNetworks(", "\nmade = Networks(")
@@ -214,8 +173,8 @@ def test_a_server_behind_it_lets_in_clients_of_its_networks_only(
     site: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(site))
-    _, *arguments = COMMANDS[3].split()
-    with run("wspipe", *arguments, "--port", "0", "--json", cwd=PLUGIN) as process:
+    served = ("run", "around_starlette:starlette", "--app-dir", "..")
+    with run("wspipe", *served, "--port", "0", "--json", cwd=PLUGIN) as process:
         start = json.loads(process.stdout.readline())
         assert start["event"] == "run.start", start
         address = f"ws://{start['address']}/echo"

@@ -162,19 +162,6 @@ async def test_the_sqlite_store_does_what_a_store_has_to(stores: Callable[[], An
     await check_store(stores)
 
 
-@pytest.mark.usefixtures("store_file")
-def test_the_check_of_a_store_is_as_the_page_shows_it(
-    blocks: Callable[..., Any], example: Callable[[str], ModuleType], tmp_path: Path
-) -> None:
-    example("sqlite_store")
-    page = EXAMPLES.parent / "docs" / "how-to" / "rate-limits.md"
-    (code,) = [each.body for each in blocks(page) if "test_my_store" in each.body]
-    namespace: dict[str, Any] = {}
-    exec(code, namespace)  # noqa: S102 - our own page
-    namespace["test_my_store"](tmp_path)
-    assert (tmp_path / "limits.sqlite").exists()
-
-
 def test_processes_never_take_a_token_of_the_file_twice(store_file: str) -> None:
     processes = [
         subprocess.Popen(

@@ -181,9 +181,3 @@ def test_no_interceptor_has_forty_lines() -> None:
     }
     assert len(lengths) >= 9
     assert {name: length for name, length in lengths.items() if length >= 40} == {}
-
-
-def test_the_file_is_as_the_page_says(run: Callable[..., Any], shown: Callable[[str], str]) -> None:
-    with run("wspipe", "check", cwd=FOLDER) as process:
-        printed = process.communicate()[0]
-    assert f"$ wspipe check\n{printed}" == shown("interceptors-check")

@@ -1,0 +1,77 @@
+"""The unit for systemd that a page shows starts, reloads and stops the server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from tests.docs.markdown import blocks_of
+from tests.docs.terminal import Server
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "how-to" / "run.md"
+CHAT = ROOT / "examples" / "configured" / "chat.py"
+CONFIGURATION = '[pipelines.base]\nmiddlewares = ["Logging"]\n'
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """Save the unit, with the folders of a machine that has the chat."""
+    shutil.copy(CHAT, tmp_path)
+    (tmp_path / "wspipe.toml").write_text(CONFIGURATION, encoding="utf-8")
+    (body,) = [block.body for block in blocks_of(PAGE) if block.saved_as == "chat.service"]
+    commands = str(Path(sys.executable).parent)
+    for there, here in (
+        ("/srv/chat/.venv/bin", commands),
+        ("/srv/chat", str(tmp_path)),
+        ("/etc/chat", str(tmp_path)),
+    ):
+        assert there in body
+        body = body.replace(there, here)
+    unit = tmp_path / "chat.service"
+    unit.write_text(body, encoding="utf-8")
+    return unit
+
+
+def test_systemd_knows_what_the_unit_says(unit: Path) -> None:
+    if not (program := shutil.which("systemd-analyze")):
+        pytest.skip("no systemd-analyze is installed")
+    done = subprocess.run([program, "verify", unit], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+
+
+def test_the_unit_starts_reloads_and_stops_the_server(
+    unit: Path, environment: dict[str, str]
+) -> None:
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment]
+    parser.read(unit)
+    service = dict(parser["Service"])
+    name, _, value = service["Environment"].partition("=")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server(
+        f"{service['ExecStart']} --port {port}",
+        port,
+        Path(service["WorkingDirectory"]),
+        {**environment, name: value},
+    )
+    try:
+        (main,) = re.findall(r"\$(\w+)$", service["ExecReload"])
+        reload = ["/bin/sh", "-c", service["ExecReload"]]
+        subprocess.run(reload, env={**os.environ, main: str(server.process.pid)}, check=True)
+        server.shows("config.applied")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=float(service["TimeoutStopSec"])) == 0
+        server.shows("run.stop")
+    finally:
+        server.end()
