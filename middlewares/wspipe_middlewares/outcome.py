@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     status: int | None
     code: int | None
     reason: str
-    closed_by: str | None
+    closed_by: str
     error: Exception | None
     error_type: str | None
     traffic: Traffic
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
             status=status,
             code=code,
             reason=printable(ending.reason, VALUE_LIMIT),
-            closed_by=by if by is None else name_of(by),
+            closed_by="unknown" if by is None else name_of(by),
             error=error,
             error_type=_error_type(error, status, code, by),
             traffic=connection.traffic,

@@ -34,7 +34,7 @@ case "$*" in
 *) pip "$@";;
 esac
 """
-LEFT_OUT = ("PYTEST_", "COV_", "VIRTUAL_ENV", "PYTHONPATH", "STORE_URL", "REDIS_URL", "OTEL_")
+LEFT_OUT = ("PYTEST_", "COVERAGE_", "VIRTUAL_ENV", "PYTHONPATH", "STORE_URL", "REDIS_URL", "OTEL_")
 
 
 @pytest.fixture

@@ -76,7 +76,11 @@ class Server(Process):
         self._ended = False
         self._reader = threading.Thread(target=self._follow, daemon=True)
         self._reader.start()
-        self.wait_until(lambda line: bool(re.search(rf":{port}\b", line)), f"port {port}")
+        try:
+            self.wait_until(lambda line: bool(re.search(rf":{port}\b", line)), f"port {port}")
+        except pytest.fail.Exception:
+            self.end()
+            raise
         self._read = 0
 
     def _follow(self) -> None:

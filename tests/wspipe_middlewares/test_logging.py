@@ -106,7 +106,7 @@ async def test_what_the_server_and_the_client_do_not_tell_is_none(
     (line,) = lines
     assert (line["path"], line["client"], line["user_agent"]) == ("", None, None)
     assert "query" not in line
-    assert (line["status"], line["code"], line["closed_by"]) == (None, None, None)
+    assert (line["status"], line["code"], line["closed_by"]) == (None, None, "application")
 
 
 async def test_the_default_logger_is_structlogs_own() -> None:

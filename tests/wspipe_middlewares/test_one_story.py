@@ -397,10 +397,10 @@ async def test_all_three_tell_the_same(
 @pytest.mark.parametrize(
     ("ending", "expected"),
     [
-        ("nothing", story(101, None, None, received=ONE)),
+        ("nothing", story(101, None, "application", received=ONE)),
         ("close", story(101, 4002, "application", reason="done", received=ONE)),
         ("leave", story(101, 1006, "unknown", error_type="1006", received=ONE)),
-        ("raise", story(101, None, None, error_type="LookupError", received=ONE)),
+        ("raise", story(101, None, "application", error_type="LookupError", received=ONE)),
     ],
 )
 async def test_a_socket_without_a_runner_tells_the_same(

@@ -67,9 +67,8 @@ class ConnectionMetrics:
     def _attributes(self, outcome: Outcome, route: str | None) -> dict[str, str | int]:
         attributes: dict[str, str | int] = {**attributes_of(route)}
         by = self.connection.closed_by
-        if by is not None:
-            named = isinstance(by, str) and by not in _KNOWN_AUTHORS
-            attributes[names.CLOSED_BY] = names.OTHER if named else str(outcome.closed_by)
+        named = isinstance(by, str) and by not in _KNOWN_AUTHORS
+        attributes[names.CLOSED_BY] = names.OTHER if named else outcome.closed_by
         if outcome.error_type is not None:
             by_code = outcome.error is None and outcome.status == 101
             attributes[names.ERROR_TYPE] = (

@@ -209,12 +209,11 @@ def _end_attributes(outcome: Outcome) -> dict[str, AttributeValue]:
         names.MESSAGES_SENT: traffic.messages_sent,
         names.BYTES_RECEIVED: traffic.bytes_received,
         names.BYTES_SENT: traffic.bytes_sent,
+        names.CLOSED_BY: outcome.closed_by,
     }
     if outcome.code is not None:
         attributes[names.CLOSE_CODE] = str(outcome.code)
         attributes[names.CLOSE_REASON] = outcome.reason
-    if outcome.closed_by is not None:
-        attributes[names.CLOSED_BY] = outcome.closed_by
     for decision, count in outcome.limited.items():
         attributes[names.LIMITED[decision]] = count
     return attributes

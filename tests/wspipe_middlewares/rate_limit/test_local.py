@@ -202,11 +202,11 @@ async def test_who_has_a_forgotten_bucket_is_given_the_one_that_others_have() ->
     await store.leave("key")
 
 
-def test_a_million_keys_do_not_stay() -> None:
+def test_keys_that_come_and_go_do_not_stay() -> None:
     clock = FakeClock()
     store = LocalStore(parse("20/second"), clock.now)
     most = 0
-    for i in range(1_000_000):
+    for i in range(100_000):
         clock.time += 100_000
         store.enter(str(i)).take(1)
         most = max(most, len(store))
