@@ -1,18 +1,15 @@
-"""The two commands of the README: the one that `.ci/run` runs, and the demo, which begins alike."""
+"""The README's commands, and the links of the pages that Sphinx does not look at."""
 
 from __future__ import annotations
 
 import re
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from tests.docs.terminal import Server
-
-if TYPE_CHECKING:
-    import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,3 +39,16 @@ def test_the_demo_serves_its_page(
     page = httpx.get(f"http://127.0.0.1:{port}/", timeout=10)
     assert page.status_code == 200
     assert "<title>" in page.text
+
+
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "middlewares/README.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    folder = (ROOT / page).parent
+    assert [link for link in links if not (folder / link).exists()] == []
+    labels = set(re.findall(r"\]\[([^\]]+)\]", text))
+    assert labels == {label for label in labels if f"\n[{label}]: https://" in text}
