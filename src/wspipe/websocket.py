@@ -309,8 +309,9 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             encoding: What bytes are decoded with.
 
         Raises:
-            ProtocolError: The handshake is not accepted yet, or the message cannot be sent.
-            ClientDisconnected: The conversation is over.
+            ProtocolError: The message cannot be sent, or the handshake was denied.
+            ClientDisconnected: The client has left.
+            SentAfterClose: This side has closed.
         """
         wire = self._live_wire
         send = wire.direct_send
@@ -345,8 +346,9 @@ class WebSocket(AssembledConnection[User, Auth], Generic[User, Auth]):
             encoding: What a text is encoded with.
 
         Raises:
-            ProtocolError: The handshake is not accepted yet, or the message cannot be sent.
-            ClientDisconnected: The conversation is over.
+            ProtocolError: The message cannot be sent, or the handshake was denied.
+            ClientDisconnected: The client has left.
+            SentAfterClose: This side has closed.
         """
         wire = self._live_wire
         send = wire.direct_send

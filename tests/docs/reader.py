@@ -111,6 +111,8 @@ class Reader:
         for each in rest:
             command, _, shown = each.partition("\n")
             command = self._ported(command)
+            if shown and (_SERVER.match(command) or command.startswith(_CLIENT)):
+                pytest.fail("what a server or a client prints is in a block of its own")
             if _SERVER.match(command):
                 self._serve(command)
             elif command.startswith(_CLIENT):

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     page
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-    if page not in {INSTALL, OPENTELEMETRY} and blocks_of(page)
+    if page not in {INSTALL, OPENTELEMETRY}
+    and any(not block.directive and block.language != "none" for block in blocks_of(page))
 ]
 
 

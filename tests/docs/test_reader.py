@@ -173,6 +173,21 @@ FALSE = {
     "a server that does not start": (console("$ uvicorn nowhere:app"), "printed no 'port"),
     "a stop of nothing": (console("^C"), "there is no server"),
     "a log of nothing": (log("websocket.open"), "there is no server"),
+    "two ids for one": (
+        python("print('0123456789abcdef', '0123456789abcdef')")
+        + text("0123456789abcdef fedcba9876543210"),
+        "the code printed",
+    ),
+    "dots that are none": (python("print('F...')") + text("....\n"), "the code printed"),
+    "lines in a line": (python("print('a\\nb')") + text("a...b"), "the code printed"),
+    "the output of a server": (
+        ECHO.replace("echo:app\n", "echo:app\nrunning\n"),
+        "is in a block of its own",
+    ),
+    "half an end": (
+        ECHO + CLIENT + text("> one\n< one") + console("^C") + text("Connection closed: 1012"),
+        "'Connection closed: 1012 (service restart).' where",
+    ),
     "another answer": (ECHO + CLIENT + text("> one\n< two"), "'< one' where the page has '< two'"),
     "half an answer": (ECHO + CLIENT + text("> one\n< on"), "'< one' where the page has '< on'"),
     "an answer that is not shown": (
@@ -203,6 +218,7 @@ NEVER = {
     "an answer": ("\n```text\n> shh\n< shh\n```\n", "or nothing in time"),
     "an entry": (log("websocket.error"), "printed no 'websocket.error'"),
     "an entry with other words": (log("websocket.open path=/else"), "printed no 'websocket.open"),
+    "an entry with half a word": (log("websocket.open connection_i"), "printed no 'websocket.open"),
     "an entry before the one before it": (
         log("websocket.open\nApplication startup complete."),
         "printed no 'Application startup",
