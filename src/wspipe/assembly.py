@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from wspipe.closing import plan_end, reject
 from wspipe.connection import ASGIConnection, empty_receive, empty_send
+from wspipe.ending import who_ended
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.judgement import kind_of
 from wspipe.pipeline import Pipeline
@@ -168,8 +169,7 @@ class AssembledConnection(ASGIConnection[User, Auth], Generic[User, Auth]):
         traceback: TracebackType | None,
     ) -> bool:
         """Run the connection's end; where nobody has closed yet, it is this side that ends it."""
-        by = "application" if error is None or isinstance(error, Exception) else "server"
-        plan_end(self._live_wire, None, by)
+        plan_end(self._live_wire, None, who_ended(error))
         return await self.finish(error)
 
     async def _receive_to_end(self) -> Event:

@@ -143,6 +143,14 @@ def is_loss(error: BaseException) -> bool:
     return autobahn or isinstance(error, OSError)
 
 
+def who_ended(error: BaseException | None) -> str:
+    """Tell which side ends a conversation, by what ended its application.
+
+    What is no `Exception` is the cancellation, by which the server stops the application.
+    """
+    return "application" if error is None or isinstance(error, Exception) else "server"
+
+
 def who_closed(code: object) -> str:
     """Tell from a disconnect event's code which side closed, or `"unknown"` where it does not."""
     known = known_code(code)

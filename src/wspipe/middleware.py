@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wspipe import lifespan
 from wspipe.closing import await_close, plan_end, reject
 from wspipe.connection import ASGIConnection
+from wspipe.ending import who_ended
 from wspipe.exceptions import ConnectionRejected, ImproperlyConfiguredException
 from wspipe.pipeline import Pipeline
 
@@ -90,9 +91,7 @@ class PipelineMiddleware:
                 finally:
                     await await_close(connection.wire)
         except BaseException as error:
-            # What is no Exception is the cancellation, by which the server stops the application.
-            by = "application" if isinstance(error, Exception) else "server"
-            plan_end(connection.wire, None, by)
+            plan_end(connection.wire, None, who_ended(error))
             if await connection.finish(error):
                 return
             if connection.wire.evicted and connection.ending.is_reported_by(error):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docs.compared import is_shown
 from tests.docs.markdown import Block, blocks_of
-from tests.docs.terminal import Client, Process, Prompt, Server, Shell
+from tests.docs.terminal import Client, Process, Prompt, Server, Shell, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,8 +168,7 @@ class Reader:
 
     def _own(self, port: str) -> str:
         if port not in self._here and port not in self._here.values():
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self._here[port] = str(free.getsockname()[1])
+            self._here[port] = str(free_port())
         return self._here.get(port, port)
 
     def _ported(self, text: str) -> str:

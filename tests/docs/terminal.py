@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +28,13 @@ PATIENCE_WITH_PIP = 300
 """The same, where something may be downloaded."""
 _CONTROL = re.compile(r"\x1b(\[[0-9;]*[A-Za-z]|[78])|.*\r")
 _PROMPTS = re.compile(r"^(> ?)*")
+
+
+def free_port() -> int:
+    """Find a port of this machine on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 class Process:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.docs.terminal import Server
+from tests.docs.terminal import Server, free_port
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,8 +31,7 @@ def test_the_command_for_the_demo_sets_up_what_the_other_does() -> None:
 def test_the_demo_serves_its_page(
     tmp_path: Path, environment: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     server = Server(f"wspipe demo --port {port}", port, tmp_path, environment)
     request.addfinalizer(server.end)
     page = httpx.get(f"http://127.0.0.1:{port}/", timeout=10)

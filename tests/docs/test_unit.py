@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.markdown import blocks_of
-from tests.docs.terminal import Server
+from tests.docs.terminal import Server, free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "run.md"
@@ -57,8 +56,7 @@ def test_the_unit_starts_reloads_and_stops_the_server(
     parser.read(unit)
     service = dict(parser["Service"])
     name, _, value = service["Environment"].partition("=")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     server = Server(
         f"{service['ExecStart']} --port {port}",
         port,
