@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.docs.conftest import OPENTELEMETRY
@@ -65,3 +66,17 @@ def test_a_collector_gets_what_the_page_on_opentelemetry_shows(
     told = str(collector.requests) + "".join(line for log in reader.logs for line in log)
     assert "token=[redacted]" in told
     assert "s3cret" not in told
+
+
+def test_the_collectors_file_leads_what_the_program_sends_to_what_prints_it() -> None:
+    blocks = blocks_of(OPENTELEMETRY)
+    (body,) = [block.body for block in blocks if block.saved_as == "collector.yaml"]
+    (command,) = [block.body for block in blocks if block.body.startswith("$ docker run")]
+    file = yaml.safe_load(body)
+    (host, port) = file["receivers"]["otlp"]["protocols"]["http"]["endpoint"].split(":")
+    assert (host, f"127.0.0.1:{port}:4318" in command) == ("0.0.0.0", True)  # noqa: S104: said, not bound
+    assert "/collector.yaml:" in command
+    assert file["service"]["pipelines"] == {
+        signal: {"receivers": list(file["receivers"]), "exporters": list(file["exporters"])}
+        for signal in ("traces", "metrics", "logs")
+    }
