@@ -39,6 +39,8 @@ class Reader:
         self._clients: list[Client] = []
         self._prompt: Prompt | None = None
         self._printed = ""
+        self._unused: set[str] = set()
+        """The programs that were saved, and that nothing has named since."""
         self.logs: list[list[str]] = []
         """What each server has printed, a line after the other."""
 
@@ -52,6 +54,8 @@ class Reader:
             except pytest.fail.Exception as failure:
                 pytest.fail(f"{page.name}:{block.line}: {failure.msg}")
         self._nothing_unread()
+        if self._unused:
+            pytest.fail(f"{page.name}: {', '.join(sorted(self._unused))} saved and never used")
 
     def leave(self) -> None:
         """End what the page has left running."""
@@ -80,6 +84,7 @@ class Reader:
                 self._save(block.saved_as, block.body)
             case "python":
                 self._prompt = self._prompt or Prompt(self.shell.cwd, self.shell.env)
+                self._uses(block.body)
                 self._printed = self._prompt.type(self._ported(block.body))
             case unknown:
                 pytest.fail(f"nobody knows what to do with a block of {unknown}")
@@ -95,9 +100,22 @@ class Reader:
         """Save a file as an editor does."""
         file = self.shell.cwd / name
         file.parent.mkdir(parents=True, exist_ok=True)
+        self._uses(text)
+        if file.suffix == ".py":
+            self._unused.add(name)
         new = file.with_name(f"{file.name}~")
         new.write_text(self._ported(text), encoding="utf-8")
         new.replace(file)
+
+    def _uses(self, text: str) -> None:
+        """Strike what a command or a program names, and for pytest all tests."""
+        words = set(re.findall(r"\w+", text))
+        self._unused -= {
+            name
+            for name in self._unused
+            if words & set(re.findall(r"\w+", name.removesuffix(".py")))
+            or ("pytest" in words and "test_" in name)
+        }
 
     def _type(self, block: Block) -> None:
         """Type the commands of a block one after the other."""
@@ -110,6 +128,7 @@ class Reader:
         for each in rest:
             command, _, shown = each.partition("\n")
             command = self._ported(command)
+            self._uses(command)
             if shown and (_SERVER.match(command) or command.startswith(_CLIENT)):
                 pytest.fail("what a server or a client prints is in a block of its own")
             if _SERVER.match(command):

@@ -141,7 +141,9 @@ def test_a_program_is_included_to_be_saved_or_read(
 ) -> None:
     (tmp_path / "one.py").write_text("print(1)\n", encoding="utf-8")
     include = "```{literalinclude} one.py\n"
-    reader = follow(f"{include}```\n\n{include}:caption: two.py\n```\n" + console("$ ls\ntwo.py"))
+    reader = follow(
+        f"{include}```\n\n{include}:caption: two.py\n```\n" + console("$ python two.py\n1")
+    )
     assert (reader.folder / "two.py").read_text(encoding="utf-8") == "print(1)\n"
 
 
@@ -197,6 +199,10 @@ FALSE = {
     "another end": (
         ECHO + CLIENT + text("> one\n< one") + console("^C") + text("Connection closed: 1011"),
         "'Connection closed: 1012 (service restart).' where",
+    ),
+    "a program that is never run": (
+        "```{code-block} python\n:caption: it.py\n\none = it\n```\n" + console("$ echo 1"),
+        "it.py saved and never used",
     ),
     "no connection": (CLIENT + text("Connected to ws://127.0.0.1:8000/."), 'printed "Failed to'),
 }
