@@ -22,7 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from websockets.http11 import Response
 
@@ -39,6 +39,16 @@ COMMANDS = {
     "daphne": "daphne {app} --bind 127.0.0.1 --port {port}",
 }
 _IMPORTS = (Path(__file__).parent, Path(__file__).parents[2])  # for `served` and `tests`
+
+
+def that_stops(servers: Iterable[str]) -> list[Any]:
+    """Expect of Hypercorn that it waits for ever: from Python 3.12 on `Server.wait_closed` does."""
+    waits = pytest.mark.xfail(
+        sys.version_info >= (3, 12),
+        reason="Hypercorn awaits Server.wait_closed with connections open",
+        strict=True,
+    )
+    return [pytest.param(name, marks=waits) if name == "hypercorn" else name for name in servers]
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ def observed_server(
     server.stop()
 
 
-@pytest.fixture(params=COMMANDS)
+@pytest.fixture(params=that_stops(COMMANDS))
 def own_observed_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """Give such a server that the test may stop."""
     server = Server.start(request.param, tmp_path, "served.observed:app")
@@ -159,7 +169,7 @@ def own_observed_server(request: pytest.FixtureRequest, tmp_path: Path) -> Itera
     server.stop()
 
 
-@pytest.fixture(params=COMMANDS)
+@pytest.fixture(params=that_stops(COMMANDS))
 def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """Give a server that the test may stop."""
     server = Server.start(request.param, tmp_path)

@@ -394,6 +394,19 @@ class RemembersLast:
         return remembering_receive, send
 
 
+class RemembersVisitors:
+    """Keeps the names of the last connections, which are more than most trials have."""
+
+    def __init__(self) -> None:
+        self._seen: deque[str] = deque(maxlen=300)
+
+    def __call__(
+        self, connection: ASGIConnection, receive: Receive, send: Send
+    ) -> tuple[Receive, Send]:
+        self._seen.append(connection.id)
+        return receive, send
+
+
 class CountsEachReply:
     """Notes the size of each message that goes out."""
 

@@ -78,6 +78,7 @@ TWINS = [
     broken.OwnsResources,
     broken.ReadsAheadToTheEnd,
     broken.RemembersLast,
+    broken.RemembersVisitors,
     broken.SaysGoodbyeInTime,
     broken.SendsBytes,
     broken.SkipsEmptyMessages,
