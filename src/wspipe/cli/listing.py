@@ -30,8 +30,8 @@ def middlewares(
     plugins = [plugin for plugin in registry if name is None or plugin.name == name]
     if not plugins:
         nearest = nearest_to(name or "", registry.names)
-        advice = f"did you mean {nearest}? " if nearest else ""
-        fail(f"there is no middleware {shown(name)}; {advice}There are {listed(registry.names)}")
+        advice = f" Did you mean {nearest}?" if nearest else ""
+        fail(f"there is no middleware {shown(name)}.{advice} There are {listed(registry.names)}")
     told = [_told(plugin) for plugin in plugins]
     if json:
         print_json({"middlewares": told})
