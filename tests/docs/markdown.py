@@ -36,7 +36,7 @@ class Block(NamedTuple):
         """The name of the file that the reader is told to save this as, or nothing."""
         if self.remark.startswith("save as "):
             return self.remark.removeprefix("save as ")
-        return self.options.get("caption", "").strip("\"`")
+        return self.options.get("caption", "").strip('"`')
 
     def shows(self, what: str) -> bool:
         """Tell whether the block is of this class."""

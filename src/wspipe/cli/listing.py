@@ -12,6 +12,7 @@ from wspipe.cli.describing import descriptions_of, summary_of
 from wspipe.cli.output import FINDINGS, console, fail, print_json
 from wspipe.config import BrokenPlugin, Plugin, Registry
 from wspipe.config.effective import Unsayable, said
+from wspipe.config.kinds import NONE
 from wspipe.config.problems import listed, nearest_to, shown
 
 
@@ -83,6 +84,8 @@ def _print(about: dict[str, Any]) -> None:
         table = Table("option", "takes", "default", "meaning", box=None, padding=(0, 2, 0, 2))
         for option in about["options"]:
             default = shown(option["default"]) if "default" in option else ""
+            if default == "null":
+                default = NONE
             if option["required"]:
                 default = "must be given"
             cells = (option["name"], option["type"], default, option["description"])

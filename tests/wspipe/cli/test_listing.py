@@ -76,12 +76,12 @@ def test_one_as_json(wspipe: Callable[..., Result]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("ratelimt", "did you mean RateLimit? "), ("Zebra", "")]
+    ("name", "advice"), [("ratelimt", " Did you mean RateLimit?"), ("Zebra", "")]
 )
 def test_one_that_is_not_there(name: str, advice: str, wspipe: Callable[..., Result]) -> None:
     result = wspipe("middlewares", name)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        f'wspipe: there is no middleware "{name}"; {advice}There are '
+        f'wspipe: there is no middleware "{name}".{advice} There are '
         f"{', '.join(BUILT_IN[:-1])} and {BUILT_IN[-1]}\n"
     )

@@ -336,13 +336,13 @@ def test_a_default_that_no_file_could_say_is_left_out(site: Callable[[str], Site
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("Ratelimit", "did you mean RateLimit? "), ("Compression", "")]
+    ("name", "advice"), [("Ratelimit", " Did you mean RateLimit?"), ("Compression", "")]
 )
 def test_the_list_knows_no_other_name(name: str, advice: str) -> None:
     result = CliRunner().invoke(app, ["middlewares", name])
     assert result.exit_code == 2
     assert result.stderr == (
-        f'wspipe: there is no middleware "{name}"; {advice}There are '
+        f'wspipe: there is no middleware "{name}".{advice} There are '
         f"{', '.join(BUILT_IN[:-1])} and {BUILT_IN[-1]}\n"
     )
 
