@@ -75,7 +75,7 @@ def test_the_standard_librarys_logs_come_the_same_way(
     server.addHandler(own)
     server.propagate = False
     configure(json=True, level="warning")
-    server.warning("it is %s", "late")
+    server.warning("it is %s", "late", extra={"color_message": "it is \x1b[1m%s"})
     logging.getLogger("some.library").info("not this")
     try:
         _ = 1 / 0
@@ -89,6 +89,7 @@ def test_the_standard_librarys_logs_come_the_same_way(
         "warning",
         "uvicorn.error",
     )
+    assert "color_message" not in late
     assert failed["event"] == "failed"
     assert "ZeroDivisionError" in failed["exception"]
     assert server.handlers == []

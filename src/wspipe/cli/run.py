@@ -97,7 +97,11 @@ def run(  # noqa: PLR0913 - uvicorn has many options
     )
     if not structlog.is_configured():
         terminal = console()
-        configure(json=json, colors=terminal.is_terminal and not terminal.no_color)
+        configure(
+            json=json,
+            level="debug" if log_level is uvicorn.Verbosity.DEBUG else "info",
+            colors=terminal.is_terminal and not terminal.no_color,
+        )
     log_warnings(loaded)
     with ExitStack() as stack:
         sockets = None

@@ -83,5 +83,8 @@ TimeoutKeepAlive: TypeAlias = Annotated[
 TimeoutGracefulShutdown: TypeAlias = Annotated[
     int, _option("Seconds that the application may take to end, after the drain.", min=0)
 ]
-LogLevel: TypeAlias = Annotated[Verbosity, _option("From which level on uvicorn logs.")]
+LogLevel: TypeAlias = Annotated[
+    Verbosity,
+    _option("From which level on uvicorn logs; with debug, wspipe tells its messages too."),
+]
 AccessLog: TypeAlias = Annotated[bool, _option("Log each HTTP request.")]

@@ -290,17 +290,24 @@ def test_it_reloads_when_the_file_changes(log: list[Any], tmp_path: Path) -> Non
     assert serve(visit, "--watch").exit_code == 0
 
 
+@contextmanager
+def unix_client(path: Path) -> Iterator[Connection]:
+    """Connect as soon as the server listens."""
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            client = unix_connect(str(path), "ws://server")
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    with client:
+        yield client
+
+
 def test_json_lines_are_logged_where_nobody_set_logging_up(tmp_path: Path) -> None:
     def visit() -> Iterator[None]:
-        deadline = time.monotonic() + TIMEOUT
-        while True:
-            try:
-                client = unix_connect(str(tmp_path / "socket"), "ws://server")
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-        with client:
+        with unix_client(tmp_path / "socket") as client:
             assert told_by(client) == "one"
         yield
 
@@ -309,6 +316,23 @@ def test_json_lines_are_logged_where_nobody_set_logging_up(tmp_path: Path) -> No
     assert lines[0]["address"] == "unix:socket"
     assert [line["event"] for line in lines][1:3] == ["websocket.open", "websocket.close"]
     assert lines[-1]["event"] == "run.stop"
+
+
+@pytest.mark.parametrize(("level", "times"), [("debug", 1), ("info", 0)])
+def test_messages_are_logged_at_the_level_debug(tmp_path: Path, level: str, times: int) -> None:
+    (tmp_path / "wspipe.toml").write_text(
+        '[pipelines.base]\nmiddlewares = [{ use = "Logging", messages = true }]\n'
+    )
+
+    def visit() -> Iterator[None]:
+        with unix_client(tmp_path / "socket") as client:
+            client.send("hello")
+            client.recv(TIMEOUT)
+        yield
+
+    result = serve(visit, "--json", "--uds", "socket", "--log-level", level)
+    events = [json.loads(line)["event"] for line in result.stdout.splitlines()]
+    assert events.count("websocket.receive") == times
 
 
 def test_it_serves_on_a_file_descriptor(log: list[Any]) -> None:
