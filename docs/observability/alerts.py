@@ -15,6 +15,9 @@ _BY: Final = ("job", names.ROUTE)
 _WHERE: Final = f"{{{{ $labels.job }}}} {{{{ $labels.{promql.label(names.ROUTE)} }}}}"
 _FAILED: Final = promql.matcher(names.ERROR_TYPE, "!=", "")
 _A_FEW: Final = 0.01  # per second, which is three in five minutes
+_BY_NO_MIDDLEWARE: Final = promql.matcher(
+    names.CLOSED_BY, "=~", "application|client|server|unknown"
+)
 _BY_CODE: Final = f"[0-9]+|{names.OTHER}"  # what no class of exceptions is called
 
 
@@ -45,15 +48,16 @@ def alerts() -> list[Alert]:
 
 
 def _abnormal_closes() -> Alert:
+    by_code = promql.matcher(names.ERROR_TYPE, "=~", _BY_CODE)
     return Alert(
         "WebSocketAbnormalCloses",
-        f"{_share_of_ends(promql.matcher(names.ERROR_TYPE, '=~', _BY_CODE))} > 0.1",
+        f"{_share_of_ends(by_code, _BY_NO_MIDDLEWARE)} > 0.1",
         "10m",
         "warning",
         f"Many connections end abnormally: {_WHERE}",
         "{{ $value | humanizePercentage }} of the connections that end have a close code such as "
-        "1006 (the connection is lost) or 1009 (too big). Look at the dashboard for the codes, "
-        "and at the proxies in between. Servers that report a lost connection as 1005, as uvicorn "
+        "1006 (the connection is lost) or 1002 (protocol error), and no middleware has closed them. "
+        "Look at the dashboard for the codes, and at the proxies in between. Servers that report a lost connection as 1005, as uvicorn "
         "does by default, are not seen here.",
     )
 
