@@ -14,22 +14,22 @@ from wspipe_middlewares import AuthDeadline, Logging, authenticated
 
 TOKENS = {"t-ann": ("ann", 3600), "t-bob": ("bob", 2)}  # of whom, and good for how many seconds
 tickets = {"once": "t-ann"}
-logged_out: set[str] = set()
+revoked: set[str] = set()
 
 
-def is_logged_in(connection: ASGIConnection) -> bool:
-    return connection.user not in logged_out
+def is_good(connection: ASGIConnection) -> bool:
+    return connection.scope["token"] not in revoked
 
 
-deadline = AuthDeadline(within=3, recheck=is_logged_in, every=1)
+deadline = AuthDeadline(within=3, recheck=is_good, every=1)
 
 
 def login(socket: WebSocket, token: str) -> bool:
     """Note who it is and for how long; false where the token is nobody's, or somebody else's."""
     user, seconds = TOKENS.get(token, (None, 0))
-    if user is None or socket.scope.get("user", user) != user:
+    if user is None or token in revoked or socket.scope.get("user", user) != user:
         return False
-    socket.scope["user"] = user
+    socket.scope["user"], socket.scope["token"] = user, token
     return authenticated(socket.scope, expires_at=time() + seconds)
 
 
@@ -48,6 +48,6 @@ async def app(socket: WebSocket) -> None:
         elif "user" not in socket.scope:
             await socket.close(3000, "log in first")
         elif command == "logout":
-            logged_out.add(socket.user)
+            revoked.add(socket.scope["token"])
         else:
             await socket.send_text(f"{socket.user}: {text}")
