@@ -53,8 +53,8 @@ def served(answers: Iterator[int]) -> Iterator[str]:
     def end(connection: ServerConnection) -> None:
         connection.close(codes[connection])
 
-    waits = {"open_timeout": 3}  # for a request, which a browser that connects ahead does not make
-    with serve(end, "127.0.0.1", 0, process_request=answer, **waits) as server:
+    # A browser also connects ahead, and then makes no request: it is not waited for.
+    with serve(end, "127.0.0.1", 0, process_request=answer, open_timeout=3) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"127.0.0.1:{server.socket.getsockname()[1]}"
