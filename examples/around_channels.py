@@ -7,19 +7,14 @@ Run it from this folder:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import django
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import path
 
-from wspipe import PipelineMiddleware
+from wspipe import ASGIConnection, PipelineMiddleware, Receive, Scope, Send
 from wspipe_middlewares import Logging
-
-if TYPE_CHECKING:
-    from wspipe import ASGIConnection, Receive, Scope, Send
 
 if not settings.configured:  # a project of Django has a module of settings instead
     settings.configure(DATABASES={})

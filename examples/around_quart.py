@@ -7,16 +7,11 @@ Run it from this folder:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from quart import Quart, websocket
 from werkzeug.exceptions import HTTPException
 
-from wspipe import PipelineMiddleware
+from wspipe import ASGIConnection, PipelineMiddleware, Receive, Send
 from wspipe_middlewares import Logging
-
-if TYPE_CHECKING:
-    from wspipe import ASGIConnection, Receive, Send
 
 app = Quart(__name__)
 

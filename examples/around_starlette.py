@@ -7,18 +7,14 @@ Run it from this folder:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from wspipe import PipelineMiddleware
 from wspipe_middlewares import Logging
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.websockets import WebSocket
 
 
 async def home(_request: Request) -> PlainTextResponse:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Litestar, websocket
-from litestar.params import FromPath  # noqa: TC002 - Litestar looks for it when it runs
+from litestar.params import FromPath
 
 from wspipe import WebSocket
 from wspipe_middlewares import Logging, MessageSizeLimit

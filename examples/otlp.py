@@ -7,8 +7,8 @@ Run it from this folder:
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import structlog
 from opentelemetry import _logs, metrics, trace
@@ -24,15 +24,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
 from wspipe import PipelineMiddleware
 from wspipe_middlewares import Logging, Metrics, Tracing
 from wspipe_middlewares.logging import configure
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from starlette.websockets import WebSocket
 
 # Where to: to port 4318 of this machine, or what OTEL_EXPORTER_OTLP_ENDPOINT says.
 

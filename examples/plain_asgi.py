@@ -7,13 +7,8 @@ Run it from this folder:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from wspipe import PipelineMiddleware
+from wspipe import PipelineMiddleware, Receive, Scope, Send
 from wspipe_middlewares import Logging
-
-if TYPE_CHECKING:
-    from wspipe import Receive, Scope, Send
 
 
 async def room(receive: Receive, send: Send) -> None:

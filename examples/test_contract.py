@@ -7,15 +7,12 @@ Run it from this folder:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from first_interceptor import answer_ping, drop_blank, hide_cards
 from own_middleware import Quota
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wspipe import ASGIConnection
+from wspipe import ASGIConnection
 
 
 class OpenQuota(Quota):

@@ -8,7 +8,8 @@ Run it from this folder:
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import anyio
 import structlog
@@ -19,15 +20,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
 from wspipe import PipelineMiddleware
 from wspipe.testing import connect
 from wspipe_middlewares import Logging, Metrics, Tracing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.websockets import WebSocket
 
 spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
 tracers, meters = TracerProvider(), MeterProvider([reader])

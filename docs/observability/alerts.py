@@ -56,9 +56,9 @@ def _abnormal_closes() -> Alert:
         "warning",
         f"Many connections end abnormally: {_WHERE}",
         "{{ $value | humanizePercentage }} of the connections that end have a close code such as "
-        "1006 (the connection is lost) or 1002 (protocol error), and no middleware has closed them. "
-        "Look at the dashboard for the codes, and at the proxies in between. Servers that report a lost connection as 1005, as uvicorn "
-        "does by default, are not seen here.",
+        "1006 (the connection is lost) or 1002 (protocol error), and no middleware has closed "
+        "them. Look at the dashboard for the codes, and at the proxies in between. Servers that "
+        "report a lost connection as 1005, as uvicorn does by default, are not seen here.",
     )
 
 

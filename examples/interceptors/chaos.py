@@ -24,7 +24,7 @@ class Chaos(Composable):
         self, connection: ASGIConnection, receive: Receive, send: Send
     ) -> tuple[Receive, Send]:
         """Leave the receiving side alone: to a client, no request is as good as no answer."""
-        dice, turn = Random(connection.query_params.get("seed", connection.id)), Lock()  # noqa: S311
+        dice, turn = Random(connection.query_params.get("seed", connection.id)), Lock()
 
         async def risky_send(event: Event) -> None:
             async with turn:
