@@ -77,12 +77,13 @@ def test_the_standard_librarys_logs_come_the_same_way(
     configure(json=True, level="warning")
     server.warning("it is %s", "late", extra={"color_message": "it is \x1b[1m%s"})
     logging.getLogger("some.library").info("not this")
+    logging.getLogger("some.library").warning("mine", extra={"color_message": "kept"})
     try:
         _ = 1 / 0
     except ZeroDivisionError:
         logging.getLogger("some.library").exception("failed")
     captured = capsysbinary.readouterr()
-    late, failed = lines_in(captured.out)
+    late, mine, failed = lines_in(captured.out)
     assert captured.err == b""
     assert (late["event"], late["level"], late["logger"]) == (
         "it is late",
@@ -90,6 +91,7 @@ def test_the_standard_librarys_logs_come_the_same_way(
         "uvicorn.error",
     )
     assert "color_message" not in late
+    assert mine["color_message"] == "kept"
     assert failed["event"] == "failed"
     assert "ZeroDivisionError" in failed["exception"]
     assert server.handlers == []

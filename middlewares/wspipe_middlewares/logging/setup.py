@@ -150,7 +150,8 @@ class _ToStructlog(logging.Handler):
         try:
             fields = _EXTRA(logging.getLogger(), "", {"_record": record})
             del fields["_record"]
-            fields.pop("color_message", None)  # uvicorn's, the same message again for a terminal
+            if record.name.startswith("uvicorn"):
+                fields.pop("color_message", None)  # the same message again, for a terminal
             fields = {f"extra_{key}" if key in _OURS else key: fields[key] for key in fields}
             if record.stack_info:
                 fields["stack"] = record.stack_info

@@ -85,6 +85,6 @@ TimeoutGracefulShutdown: TypeAlias = Annotated[
 ]
 LogLevel: TypeAlias = Annotated[
     Verbosity,
-    _option("From which level on uvicorn logs; with debug, wspipe tells its messages too."),
+    _option("From which level on uvicorn logs; with debug, Logging(messages=True) tells too."),
 ]
 AccessLog: TypeAlias = Annotated[bool, _option("Log each HTTP request.")]
