@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.docs.markdown import blocks_of
 from tests.docs.reader import Reader
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 WHEEL = os.environ.get("WSPIPE_WHEEL", "")
 """A wheel, to follow the pages in a fresh environment for each, with what they install alone."""
 INSTALL = ROOT / "docs" / "install.md"
+RUN = ROOT / "docs" / "how-to" / "run.md"
 OPENTELEMETRY = ROOT / "docs" / "how-to" / "opentelemetry.md"
 """The page that needs a collector: see `test_collector.py`."""
 PIP = """#!/bin/sh
@@ -78,3 +80,12 @@ def reader(tmp_path: Path, environment: dict[str, str]) -> Iterator[Reader]:
         reader.follow(INSTALL)
     yield reader
     reader.leave()
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Path:
+    """Give a folder with the chat and the first configuration of the page on running it."""
+    shutil.copy(ROOT / "examples" / "configured" / "chat.py", tmp_path)
+    first, *_ = [block.body for block in blocks_of(RUN) if block.saved_as == "wspipe.toml"]
+    (tmp_path / "wspipe.toml").write_text(first, encoding="utf-8")
+    return tmp_path

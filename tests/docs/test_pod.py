@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -17,8 +16,6 @@ from tests.docs.terminal import Server, free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "shutdown.md"
-CHAT = ROOT / "examples" / "configured" / "chat.py"
-CONFIGURATION = '[pipelines.base]\nmiddlewares = ["Logging"]\n'
 
 
 @pytest.fixture
@@ -31,14 +28,12 @@ def spec() -> dict[str, Any]:
 
 
 def test_the_pod_starts_the_server_and_stops_it(
-    spec: dict[str, Any], tmp_path: Path, environment: dict[str, str]
+    spec: dict[str, Any], chat: Path, environment: dict[str, str]
 ) -> None:
-    shutil.copy(CHAT, tmp_path)
-    (tmp_path / "wspipe.toml").write_text(CONFIGURATION, encoding="utf-8")
     (container,) = spec["containers"]
     port = free_port()
     command = " ".join(container["command"]).replace("0.0.0.0", "127.0.0.1")
-    server = Server(f"{command} --port {port}", port, tmp_path, environment)
+    server = Server(f"{command} --port {port}", port, chat, environment)
     try:
         subprocess.run(container["lifecycle"]["preStop"]["exec"]["command"], check=True, timeout=10)
         server.process.send_signal(signal.SIGTERM)

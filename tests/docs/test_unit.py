@@ -18,25 +18,21 @@ from tests.docs.terminal import Server, free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "run.md"
-CHAT = ROOT / "examples" / "configured" / "chat.py"
-CONFIGURATION = '[pipelines.base]\nmiddlewares = ["Logging"]\n'
 
 
 @pytest.fixture
-def unit(tmp_path: Path) -> Path:
+def unit(chat: Path) -> Path:
     """Save the unit, with the folders of a machine that has the chat."""
-    shutil.copy(CHAT, tmp_path)
-    (tmp_path / "wspipe.toml").write_text(CONFIGURATION, encoding="utf-8")
     (body,) = [block.body for block in blocks_of(PAGE) if block.saved_as == "chat.service"]
     commands = str(Path(sys.executable).parent)
     for there, here in (
         ("/srv/chat/.venv/bin", commands),
-        ("/srv/chat", str(tmp_path)),
-        ("/etc/chat", str(tmp_path)),
+        ("/srv/chat", str(chat)),
+        ("/etc/chat", str(chat)),
     ):
         assert there in body
         body = body.replace(there, here)
-    unit = tmp_path / "chat.service"
+    unit = chat / "chat.service"
     unit.write_text(body, encoding="utf-8")
     return unit
 

@@ -83,9 +83,9 @@ def _print(about: dict[str, Any]) -> None:
         console().print(Text(f"  {about['summary']}"), soft_wrap=True)
         table = Table("option", "takes", "default", "meaning", box=None, padding=(0, 2, 0, 2))
         for option in about["options"]:
-            default = shown(option["default"]) if "default" in option else ""
-            if default == "null":
-                default = NONE
+            default = ""
+            if "default" in option:
+                default = NONE if option["default"] is None else shown(option["default"])
             if option["required"]:
                 default = "must be given"
             cells = (option["name"], option["type"], default, option["description"])
